@@ -1,0 +1,1 @@
+//! The life of a coordinator's shard over a log that it is given.

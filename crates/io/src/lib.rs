@@ -1,0 +1,1 @@
+//! Sockets, the real disk and the real clock: all that touches the operating system.

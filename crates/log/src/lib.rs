@@ -1,0 +1,1 @@
+//! One partition's log over a disk: segments, indexes, producer state, epochs, recovery.

@@ -1,0 +1,1 @@
+//! Cluster metadata: the image a broker knows, and the controller that decides what it becomes.

@@ -1,0 +1,1 @@
+//! Who may do what: principals, ACL matching, and the order in which an authorizer decides.

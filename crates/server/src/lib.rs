@@ -1,0 +1,1 @@
+//! The node as a program: configuration, listeners, start and stop.

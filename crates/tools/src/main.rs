@@ -1,0 +1,3 @@
+//! The `ottla` binary: one command per file, under Kafka's names.
+
+fn main() {}
