@@ -18,6 +18,8 @@ pub(crate) fn run() -> Result<()> {
             "warnings",
         ],
     )?;
+    println!("== tidy");
+    crate::tidy::run()?;
     step("test", "cargo", &["test", "--workspace", "--quiet"])
 }
 
