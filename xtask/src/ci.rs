@@ -6,6 +6,10 @@ use std::process::Command;
 pub(crate) fn run() -> Result<()> {
     step("format", "cargo", &["fmt", "--all", "--check"])?;
     step("lint", "cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    println!("== tidy");
+    crate::tidy::run()?;
+    println!("== codegen");
+    crate::codegen::run(&crate::root(), true)?;
     step("test", "cargo", &["test", "--workspace", "--quiet"])
 }
 

@@ -2,6 +2,7 @@
 
 mod ci;
 mod codegen;
+mod tidy;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
   ci        install what is needed, then format, lint, tidy, test and run compat/
-  codegen   write crates/wire/src/messages from the schemas (--check: compare only)";
+  codegen   write crates/wire/src/messages from the schemas (--check: compare only)
+  tidy      the house's rules: layers, bans, sizes, words";
 
 fn main() -> ExitCode {
     match run() {
@@ -26,6 +28,7 @@ fn run() -> Result<()> {
     match args.first().map(String::as_str) {
         Some("ci") => ci::run(),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
+        Some("tidy") => tidy::run(),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),
         None => bail!("{USAGE}"),
     }
