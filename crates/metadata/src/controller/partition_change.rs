@@ -60,7 +60,7 @@ impl Controller<'_> {
             let unclean = matches!(event, Event::UncleanShutdown(_));
             elr.clone_from(&partition.eligible_leader_replicas);
             elr.extend(partition.isr.iter().filter(|id| !partition.eligible_leader_replicas.contains(id)));
-            elr.retain(|id| !isr.contains(id) && !(unclean && Some(*id) == gone));
+            elr.retain(|id| !(isr.contains(id) || unclean && Some(*id) == gone));
         }
 
         let mut record = PartitionChangeRecord { partition_id: index, topic_id: topic.id, ..Default::default() };

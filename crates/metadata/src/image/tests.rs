@@ -113,7 +113,7 @@ fn a_snapshot_loses_nothing() {
     assert_eq!(image_of(&read), image);
     let partition = image.topics.partition("t", 0).unwrap();
     assert_eq!((partition.leader, partition.leader_epoch, partition.partition_epoch), (-1, 1, 1));
-    assert_eq!(image.brokers[&1].fenced, false);
+    assert!(!image.brokers[&1].fenced);
 }
 
 #[test]
