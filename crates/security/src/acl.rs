@@ -44,25 +44,16 @@ impl Acl {
     /// What the controller checks before it creates an ACL, in its order.
     pub fn validate(&self, cidr_hosts: CidrHosts) -> Result<(), AclError> {
         let invalid = |text: String| Err(AclError::InvalidRequest(text));
-        if matches!(
-            self.resource_type,
-            ResourceType::Unknown | ResourceType::Any
-        ) {
+        if matches!(self.resource_type, ResourceType::Unknown | ResourceType::Any) {
             return invalid(format!("Invalid resourceType {}", self.resource_type));
         }
-        if !matches!(
-            self.pattern_type,
-            PatternType::Literal | PatternType::Prefixed
-        ) {
+        if !matches!(self.pattern_type, PatternType::Literal | PatternType::Prefixed) {
             return invalid(format!("Invalid patternType {}", self.pattern_type));
         }
         if matches!(self.operation, AclOperation::Unknown | AclOperation::Any) {
             return invalid(format!("Invalid operation {}", self.operation));
         }
-        if !matches!(
-            self.permission_type,
-            AclPermissionType::Deny | AclPermissionType::Allow
-        ) {
+        if !matches!(self.permission_type, AclPermissionType::Deny | AclPermissionType::Allow) {
             return invalid(format!("Invalid permissionType {}", self.permission_type));
         }
         if self.resource_name.is_empty() {
@@ -80,9 +71,7 @@ impl Acl {
 
 fn validate_host(host: &str, cidr_hosts: CidrHosts) -> Result<(), AclError> {
     if host.is_empty() {
-        return Err(AclError::InvalidRequest(
-            "Host pattern cannot be null or empty".to_owned(),
-        ));
+        return Err(AclError::InvalidRequest("Host pattern cannot be null or empty".to_owned()));
     }
     if !host.contains('/') {
         return Ok(());
@@ -92,9 +81,9 @@ fn validate_host(host: &str, cidr_hosts: CidrHosts) -> Result<(), AclError> {
             "CIDR-based ACL host patterns require metadata version 4.4-IV1 or higher.".to_owned(),
         ));
     }
-    Cidr::parse(host).map(drop).map_err(|error| {
-        AclError::InvalidRequest(format!("Invalid CIDR notation '{host}': {error}"))
-    })
+    Cidr::parse(host)
+        .map(drop)
+        .map_err(|error| AclError::InvalidRequest(format!("Invalid CIDR notation '{host}': {error}")))
 }
 
 /// As Kafka prints an ACL in its audit log.
@@ -140,15 +129,10 @@ impl AclFilter {
 
     /// A filter with a code that this node does not know is refused, as it could mean more than it seems to.
     pub fn validate(&self) -> Result<(), AclError> {
-        if self.resource_type == ResourceType::Unknown || self.pattern_type == PatternType::Unknown
-        {
-            return Err(AclError::InvalidRequest(
-                "Unknown patternFilter.".to_owned(),
-            ));
+        if self.resource_type == ResourceType::Unknown || self.pattern_type == PatternType::Unknown {
+            return Err(AclError::InvalidRequest("Unknown patternFilter.".to_owned()));
         }
-        if self.operation == AclOperation::Unknown
-            || self.permission_type == AclPermissionType::Unknown
-        {
+        if self.operation == AclOperation::Unknown || self.permission_type == AclPermissionType::Unknown {
             return Err(AclError::InvalidRequest("Unknown entryFilter.".to_owned()));
         }
         Ok(())
@@ -159,8 +143,7 @@ impl AclFilter {
             && self.principal.as_ref().is_none_or(|p| *p == acl.principal)
             && self.host.as_ref().is_none_or(|h| *h == acl.host)
             && (self.operation == AclOperation::Any || self.operation == acl.operation)
-            && (self.permission_type == AclPermissionType::Any
-                || self.permission_type == acl.permission_type)
+            && (self.permission_type == AclPermissionType::Any || self.permission_type == acl.permission_type)
     }
 
     fn matches_pattern(&self, acl: &Acl) -> bool {
@@ -210,30 +193,12 @@ pub(crate) mod tests {
 
     #[test]
     fn what_cannot_be_an_acl_is_refused_in_kafkas_words() {
-        assert_eq!(
-            refused(|a| a.resource_type = ResourceType::Any),
-            "Invalid resourceType ANY"
-        );
-        assert_eq!(
-            refused(|a| a.pattern_type = PatternType::Match),
-            "Invalid patternType MATCH"
-        );
-        assert_eq!(
-            refused(|a| a.operation = AclOperation::Unknown),
-            "Invalid operation UNKNOWN"
-        );
-        assert_eq!(
-            refused(|a| a.permission_type = AclPermissionType::Any),
-            "Invalid permissionType ANY"
-        );
-        assert_eq!(
-            refused(|a| a.resource_name.clear()),
-            "Resource name should not be empty"
-        );
-        assert_eq!(
-            refused(|a| a.host.clear()),
-            "Host pattern cannot be null or empty"
-        );
+        assert_eq!(refused(|a| a.resource_type = ResourceType::Any), "Invalid resourceType ANY");
+        assert_eq!(refused(|a| a.pattern_type = PatternType::Match), "Invalid patternType MATCH");
+        assert_eq!(refused(|a| a.operation = AclOperation::Unknown), "Invalid operation UNKNOWN");
+        assert_eq!(refused(|a| a.permission_type = AclPermissionType::Any), "Invalid permissionType ANY");
+        assert_eq!(refused(|a| a.resource_name.clear()), "Resource name should not be empty");
+        assert_eq!(refused(|a| a.host.clear()), "Host pattern cannot be null or empty");
         assert_eq!(
             refused(|a| a.principal = "alice".to_owned()),
             "Could not parse principal from `alice` (no colon is present separating the principal type from the principal name)"
@@ -249,10 +214,7 @@ pub(crate) mod tests {
         let mut acl = acl(PatternType::Literal, "orders");
         acl.host = "10.0.0.0/8".to_owned();
         assert_eq!(acl.validate(CidrHosts::Supported), Ok(()));
-        assert!(matches!(
-            acl.validate(CidrHosts::Unsupported),
-            Err(AclError::UnsupportedVersion(_))
-        ));
+        assert!(matches!(acl.validate(CidrHosts::Unsupported), Err(AclError::UnsupportedVersion(_))));
         acl.host = "a-name".to_owned();
         assert_eq!(acl.validate(CidrHosts::Unsupported), Ok(()));
     }
@@ -265,11 +227,7 @@ pub(crate) mod tests {
             acl(PatternType::Prefixed, "orders"),
             acl(PatternType::Prefixed, "bills"),
         ];
-        let filter = AclFilter {
-            pattern_type,
-            resource_name: Some(name.to_owned()),
-            ..AclFilter::ANY
-        };
+        let filter = AclFilter { pattern_type, resource_name: Some(name.to_owned()), ..AclFilter::ANY };
         acls.iter()
             .filter(|acl| filter.matches(acl))
             .map(|acl| format!("{}:{}", acl.pattern_type, acl.resource_name))
@@ -280,23 +238,12 @@ pub(crate) mod tests {
     fn pattern_types_of_filters() {
         assert_eq!(found(PatternType::Literal, "orders"), ["LITERAL:orders"]);
         assert_eq!(found(PatternType::Prefixed, "orders"), ["PREFIXED:orders"]);
-        assert_eq!(
-            found(PatternType::Any, "orders"),
-            ["LITERAL:orders", "PREFIXED:orders"]
-        );
+        assert_eq!(found(PatternType::Any, "orders"), ["LITERAL:orders", "PREFIXED:orders"]);
         assert_eq!(
             found(PatternType::Match, "orders"),
-            [
-                "LITERAL:orders",
-                "LITERAL:*",
-                "PREFIXED:ord",
-                "PREFIXED:orders"
-            ]
+            ["LITERAL:orders", "LITERAL:*", "PREFIXED:ord", "PREFIXED:orders"]
         );
-        assert_eq!(
-            found(PatternType::Match, "order"),
-            ["LITERAL:*", "PREFIXED:ord"]
-        );
+        assert_eq!(found(PatternType::Match, "order"), ["LITERAL:*", "PREFIXED:ord"]);
     }
 
     #[test]
@@ -304,34 +251,12 @@ pub(crate) mod tests {
         let acl = acl(PatternType::Literal, "orders");
         assert!(AclFilter::ANY.matches(&acl));
         let not = |filter: AclFilter| assert!(!filter.matches(&acl), "{filter:?}");
-        not(AclFilter {
-            principal: Some("User:bob".to_owned()),
-            ..AclFilter::ANY
-        });
+        not(AclFilter { principal: Some("User:bob".to_owned()), ..AclFilter::ANY });
         // The wildcard is a value like any other here.
-        not(AclFilter {
-            host: Some("10.0.0.1".to_owned()),
-            ..AclFilter::ANY
-        });
-        not(AclFilter {
-            operation: AclOperation::All,
-            ..AclFilter::ANY
-        });
-        not(AclFilter {
-            permission_type: AclPermissionType::Deny,
-            ..AclFilter::ANY
-        });
-        not(AclFilter {
-            resource_type: ResourceType::Group,
-            ..AclFilter::ANY
-        });
-        assert!(
-            AclFilter {
-                operation: AclOperation::Unknown,
-                ..AclFilter::ANY
-            }
-            .validate()
-            .is_err()
-        );
+        not(AclFilter { host: Some("10.0.0.1".to_owned()), ..AclFilter::ANY });
+        not(AclFilter { operation: AclOperation::All, ..AclFilter::ANY });
+        not(AclFilter { permission_type: AclPermissionType::Deny, ..AclFilter::ANY });
+        not(AclFilter { resource_type: ResourceType::Group, ..AclFilter::ANY });
+        assert!(AclFilter { operation: AclOperation::Unknown, ..AclFilter::ANY }.validate().is_err());
     }
 }

@@ -6,8 +6,8 @@
 
 use crate::store::Rule as AclRule;
 use crate::{
-    Acl, AclOperation, AclPermissionType, AclStore, ClientHost, InvalidPrincipal, PatternType,
-    Principal, ResourceType, WILDCARD,
+    Acl, AclOperation, AclPermissionType, AclStore, ClientHost, InvalidPrincipal, PatternType, Principal, ResourceType,
+    WILDCARD,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -69,16 +69,8 @@ pub struct Action<'a> {
 }
 
 impl<'a> Action<'a> {
-    pub fn new(
-        operation: AclOperation,
-        resource_type: ResourceType,
-        resource_name: &'a str,
-    ) -> Self {
-        Self {
-            operation,
-            resource_type,
-            resource_name,
-        }
+    pub fn new(operation: AclOperation, resource_type: ResourceType, resource_name: &'a str) -> Self {
+        Self { operation, resource_type, resource_name }
     }
 
     /// The cluster has one name.
@@ -136,12 +128,7 @@ impl Authorizer for AllowAll {
         Rule::Default(Decision::Allowed)
     }
 
-    fn authorize_by_resource_type(
-        &self,
-        _: &RequestContext<'_>,
-        _: AclOperation,
-        _: ResourceType,
-    ) -> Decision {
+    fn authorize_by_resource_type(&self, _: &RequestContext<'_>, _: AclOperation, _: ResourceType) -> Decision {
         Decision::Allowed
     }
 
@@ -152,11 +139,7 @@ impl Authorizer for AllowAll {
 
 /// `super.users`: principals separated by semicolons (a comma may stand in a distinguished name).
 pub fn parse_super_users(text: &str) -> Result<BTreeSet<Principal>, InvalidPrincipal> {
-    text.split(';')
-        .map(str::trim)
-        .filter(|user| !user.is_empty())
-        .map(str::parse)
-        .collect()
+    text.split(';').map(str::trim).filter(|user| !user.is_empty()).map(str::parse).collect()
 }
 
 /// Kafka's StandardAuthorizer over one version of the ACLs.
@@ -170,20 +153,13 @@ pub struct StandardAuthorizer {
 impl StandardAuthorizer {
     /// `no_acl_found` is `allow.everyone.if.no.acl.found`: what holds for a resource that no ACL names.
     pub fn new(super_users: BTreeSet<Principal>, no_acl_found: Decision) -> Self {
-        Self {
-            super_users: Arc::new(super_users),
-            no_acl_found,
-            acls: AclStore::new(),
-        }
+        Self { super_users: Arc::new(super_users), no_acl_found, acls: AclStore::new() }
     }
 
     /// The next version, with the ACLs of a newer image.
     #[must_use]
     pub fn with_acls(&self, acls: AclStore) -> Self {
-        Self {
-            acls,
-            ..self.clone()
-        }
+        Self { acls, ..self.clone() }
     }
 }
 
@@ -195,18 +171,17 @@ impl Authorizer for StandardAuthorizer {
         let mut resource_has_acls = false;
         let mut allow = None;
         let mut deny = None;
-        self.acls
-            .visit(action.resource_type, action.resource_name, |rule| {
-                resource_has_acls = true;
-                if is_for(rule, context) && covers(&rule.acl, action.operation) {
-                    if rule.acl.permission_type != AclPermissionType::Allow {
-                        deny = Some(rule.acl.as_ref());
-                        return ControlFlow::Break(());
-                    }
-                    allow = Some(rule.acl.as_ref());
+        self.acls.visit(action.resource_type, action.resource_name, |rule| {
+            resource_has_acls = true;
+            if is_for(rule, context) && covers(&rule.acl, action.operation) {
+                if rule.acl.permission_type != AclPermissionType::Allow {
+                    deny = Some(rule.acl.as_ref());
+                    return ControlFlow::Break(());
                 }
-                ControlFlow::Continue(())
-            });
+                allow = Some(rule.acl.as_ref());
+            }
+            ControlFlow::Continue(())
+        });
         match (deny, allow) {
             (Some(acl), _) => Rule::Acl(acl, Decision::Denied),
             (None, Some(acl)) => Rule::Acl(acl, Decision::Allowed),
@@ -222,10 +197,7 @@ impl Authorizer for StandardAuthorizer {
         resource_type: ResourceType,
     ) -> Decision {
         // A name that stands for any resource without ACLs of its own, so that super users and the default count.
-        if self
-            .authorize(context, &Action::new(operation, resource_type, "hardcode"))
-            .is_allowed()
-        {
+        if self.authorize(context, &Action::new(operation, resource_type, "hardcode")).is_allowed() {
             return Decision::Allowed;
         }
         let mut names: BTreeMap<(Permission, PatternKind), BTreeSet<&str>> = BTreeMap::new();
@@ -239,9 +211,8 @@ impl Authorizer for StandardAuthorizer {
             }
         }
         let of = |permission, kind| names.get(&(permission, kind));
-        let has_wildcard = |permission| {
-            of(permission, PatternKind::Literal).is_some_and(|names| names.contains(WILDCARD))
-        };
+        let has_wildcard =
+            |permission| of(permission, PatternKind::Literal).is_some_and(|names| names.contains(WILDCARD));
         if has_wildcard(Permission::Deny) {
             return Decision::Denied;
         }
@@ -252,18 +223,12 @@ impl Authorizer for StandardAuthorizer {
             of(Permission::Deny, PatternKind::Prefixed)
                 .is_some_and(|denied| denied.iter().any(|prefix| name.starts_with(prefix)))
         };
-        let denied_literal = |name: &str| {
-            of(Permission::Deny, PatternKind::Literal).is_some_and(|denied| denied.contains(name))
-        };
+        let denied_literal =
+            |name: &str| of(Permission::Deny, PatternKind::Literal).is_some_and(|denied| denied.contains(name));
         let allowed = |kind| of(Permission::Allow, kind).into_iter().flatten();
         let any = allowed(PatternKind::Prefixed).any(|name| !denied_prefix(name))
-            || allowed(PatternKind::Literal)
-                .any(|name| !denied_literal(name) && !denied_prefix(name));
-        if any {
-            Decision::Allowed
-        } else {
-            Decision::Denied
-        }
+            || allowed(PatternKind::Literal).any(|name| !denied_literal(name) && !denied_prefix(name));
+        if any { Decision::Allowed } else { Decision::Denied }
     }
 
     fn acls(&self) -> Option<&AclStore> {
@@ -302,9 +267,7 @@ impl PatternKind {
 }
 
 fn is_for(rule: &AclRule, context: &RequestContext<'_>) -> bool {
-    rule.principal
-        .as_ref()
-        .is_some_and(|principal| principal.is_wildcard() || principal == context.principal)
+    rule.principal.as_ref().is_some_and(|principal| principal.is_wildcard() || principal == context.principal)
         && rule.host.matches(context.host)
 }
 

@@ -111,26 +111,9 @@ impl ResourceType {
         use AclOperation::*;
         match self {
             Self::Unknown | Self::Any => &[],
-            Self::Topic => &[
-                Read,
-                Write,
-                Create,
-                Delete,
-                Alter,
-                Describe,
-                DescribeConfigs,
-                AlterConfigs,
-            ],
+            Self::Topic => &[Read, Write, Create, Delete, Alter, Describe, DescribeConfigs, AlterConfigs],
             Self::Group => &[Read, Delete, Describe, DescribeConfigs, AlterConfigs],
-            Self::Cluster => &[
-                Create,
-                Alter,
-                Describe,
-                ClusterAction,
-                DescribeConfigs,
-                AlterConfigs,
-                IdempotentWrite,
-            ],
+            Self::Cluster => &[Create, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs, IdempotentWrite],
             Self::TransactionalId => &[Write, Describe, TwoPhaseCommit],
             Self::DelegationToken => &[Describe],
             Self::User => &[CreateTokens, DescribeTokens],
@@ -150,10 +133,7 @@ mod tests {
             assert_eq!(AclOperation::parse(operation.pascal_name()), *operation);
         }
         assert_eq!(AclOperation::VALUES.len(), 16);
-        assert_eq!(
-            ResourceType::parse("TransactionalId"),
-            ResourceType::TransactionalId
-        );
+        assert_eq!(ResourceType::parse("TransactionalId"), ResourceType::TransactionalId);
         assert_eq!(PatternType::parse("prefixed"), PatternType::Prefixed);
     }
 
@@ -161,9 +141,6 @@ mod tests {
     fn an_unknown_code_is_unknown() {
         assert_eq!(AclOperation::from_code(16), AclOperation::Unknown);
         assert_eq!(ResourceType::from_code(-1), ResourceType::Unknown);
-        assert_eq!(
-            AclPermissionType::parse("perhaps"),
-            AclPermissionType::Unknown
-        );
+        assert_eq!(AclPermissionType::parse("perhaps"), AclPermissionType::Unknown);
     }
 }

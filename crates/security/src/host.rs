@@ -90,14 +90,8 @@ impl Cidr {
         let prefix_bits = number(prefix).ok_or_else(syntax)?;
         let max = bits(network);
         match u8::try_from(prefix_bits) {
-            Ok(prefix_bits) if u32::from(prefix_bits) <= max => Ok(Self {
-                network,
-                prefix_bits,
-            }),
-            _ => Err(InvalidCidr::OutOfRange {
-                value: prefix_bits,
-                max,
-            }),
+            Ok(prefix_bits) if u32::from(prefix_bits) <= max => Ok(Self { network, prefix_bits }),
+            _ => Err(InvalidCidr::OutOfRange { value: prefix_bits, max }),
         }
     }
 
@@ -105,15 +99,11 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.prefix_bits))
-                    .unwrap_or(0);
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix_bits)).unwrap_or(0);
                 (u32::from(network) ^ u32::from(address)) & mask == 0
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.prefix_bits))
-                    .unwrap_or(0);
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_bits)).unwrap_or(0);
                 (u128::from(network) ^ u128::from(address)) & mask == 0
             }
             _ => false,
@@ -175,40 +165,19 @@ mod tests {
         ] {
             let pattern = HostPattern::new(range);
             assert!(pattern.matches(&host(inside)), "{range} holds {inside}");
-            assert!(
-                !pattern.matches(&host(outside)),
-                "{range} does not hold {outside}"
-            );
+            assert!(!pattern.matches(&host(outside)), "{range} does not hold {outside}");
         }
     }
 
     #[test]
     fn bad_ranges_are_named() {
-        for text in [
-            "10.0.0/8",
-            "10.0.0.0.0/8",
-            "10.0.0.0/",
-            "10.0.0.0/a",
-            "a/8",
-            ":::/8",
-            "10.0.0.0",
-            "1.2.3.4/-1",
-            "/",
-        ] {
-            assert_eq!(
-                Cidr::parse(text),
-                Err(InvalidCidr::Syntax(text.to_owned())),
-                "{text}"
-            );
+        for text in
+            ["10.0.0/8", "10.0.0.0.0/8", "10.0.0.0/", "10.0.0.0/a", "a/8", ":::/8", "10.0.0.0", "1.2.3.4/-1", "/"]
+        {
+            assert_eq!(Cidr::parse(text), Err(InvalidCidr::Syntax(text.to_owned())), "{text}");
         }
-        assert_eq!(
-            Cidr::parse("10.0.0.0/33").unwrap_err().to_string(),
-            "Value [33] not in range [0,32]"
-        );
-        assert_eq!(
-            Cidr::parse("10.0.0.256/3").unwrap_err().to_string(),
-            "Value [256] not in range [0,255]"
-        );
+        assert_eq!(Cidr::parse("10.0.0.0/33").unwrap_err().to_string(), "Value [33] not in range [0,32]");
+        assert_eq!(Cidr::parse("10.0.0.256/3").unwrap_err().to_string(), "Value [256] not in range [0,255]");
         assert!(Cidr::parse("::/129").is_err());
     }
 

@@ -12,8 +12,7 @@ mod store;
 
 pub use acl::{Acl, AclError, AclFilter, CidrHosts, WILDCARD};
 pub use authorizer::{
-    Action, AllowAll, Authorizer, Decision, RequestContext, Rule, StandardAuthorizer,
-    parse_super_users,
+    Action, AllowAll, Authorizer, Decision, RequestContext, Rule, StandardAuthorizer, parse_super_users,
 };
 pub use codes::{AclOperation, AclPermissionType, PatternType, ResourceType};
 pub use host::{Cidr, ClientHost, InvalidCidr};

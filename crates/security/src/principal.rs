@@ -23,10 +23,7 @@ pub struct InvalidPrincipal(pub String);
 impl Principal {
     /// A principal of a type that has no colon in it; anything after a colon would be read back as the name.
     pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            name: name.into(),
-        }
+        Self { kind: kind.into(), name: name.into() }
     }
 
     pub fn user(name: impl Into<String>) -> Self {
@@ -85,10 +82,7 @@ mod tests {
     #[test]
     fn a_text_without_a_type_is_refused() {
         for text in ["", "alice"] {
-            assert_eq!(
-                text.parse::<Principal>(),
-                Err(InvalidPrincipal(text.to_owned()))
-            );
+            assert_eq!(text.parse::<Principal>(), Err(InvalidPrincipal(text.to_owned())));
         }
     }
 }

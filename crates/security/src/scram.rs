@@ -36,9 +36,7 @@ impl ScramMechanism {
 
     /// The SASL name: `SCRAM-SHA-256`.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha512]
-            .into_iter()
-            .find(|m| m.name() == name)
+        [Self::Sha256, Self::Sha512].into_iter().find(|m| m.name() == name)
     }
 
     pub fn name(self) -> &'static str {
@@ -103,12 +101,7 @@ pub struct ScramCredential {
 }
 
 impl ScramCredential {
-    pub fn from_password(
-        mechanism: ScramMechanism,
-        password: &str,
-        salt: Vec<u8>,
-        iterations: i32,
-    ) -> Self {
+    pub fn from_password(mechanism: ScramMechanism, password: &str, salt: Vec<u8>, iterations: i32) -> Self {
         let rounds = u32::try_from(iterations).unwrap_or(0).max(1);
         let salted = mechanism.salted_password(password, &salt, rounds);
         Self::from_salted_password(mechanism, &salted, salt, iterations)
@@ -132,9 +125,7 @@ impl ScramCredential {
 
 impl fmt::Debug for ScramCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScramCredential")
-            .field("iterations", &self.iterations)
-            .finish_non_exhaustive()
+        f.debug_struct("ScramCredential").field("iterations", &self.iterations).finish_non_exhaustive()
     }
 }
 
@@ -160,25 +151,12 @@ mod tests {
 
     /// The exchange printed in a standard proves the credential: its proof yields the stored key, its server
     /// signature comes from the server key.
-    fn check(
-        mechanism: ScramMechanism,
-        salt: &str,
-        auth_message: &str,
-        proof: &str,
-        signature: &str,
-    ) {
+    fn check(mechanism: ScramMechanism, salt: &str, auth_message: &str, proof: &str, signature: &str) {
         let credential = ScramCredential::from_password(mechanism, "pencil", base64(salt), 4096);
         let client_signature = mechanism.hmac(&credential.stored_key, auth_message.as_bytes());
-        let client_key: Vec<u8> = base64(proof)
-            .iter()
-            .zip(client_signature)
-            .map(|(a, b)| a ^ b)
-            .collect();
+        let client_key: Vec<u8> = base64(proof).iter().zip(client_signature).map(|(a, b)| a ^ b).collect();
         assert_eq!(mechanism.hash(&client_key), credential.stored_key);
-        assert_eq!(
-            mechanism.hmac(&credential.server_key, auth_message.as_bytes()),
-            base64(signature)
-        );
+        assert_eq!(mechanism.hmac(&credential.server_key, auth_message.as_bytes()), base64(signature));
     }
 
     #[test]
@@ -206,12 +184,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_keys() {
-        let credential =
-            ScramCredential::from_password(ScramMechanism::Sha512, "p", vec![7; 4], 4096);
+        let credential = ScramCredential::from_password(ScramMechanism::Sha512, "p", vec![7; 4], 4096);
         assert_eq!(credential.stored_key.len(), 64);
-        assert_eq!(
-            format!("{credential:?}"),
-            "ScramCredential { iterations: 4096, .. }"
-        );
+        assert_eq!(format!("{credential:?}"), "ScramCredential { iterations: 4096, .. }");
     }
 }

@@ -63,16 +63,10 @@ impl AclStore {
             return Err(StoreError::DuplicateAcl(id));
         }
         let acl = Arc::new(acl);
-        let rule = Rule {
-            acl: Arc::clone(&acl),
-            principal: acl.principal.parse().ok(),
-            host: HostPattern::new(&acl.host),
-        };
+        let rule =
+            Rule { acl: Arc::clone(&acl), principal: acl.principal.parse().ok(), host: HostPattern::new(&acl.host) };
         let names = Arc::make_mut(self.by_type.entry(acl.resource_type).or_default());
-        let rules = names
-            .of_mut(acl.pattern_type)
-            .entry(acl.resource_name.clone())
-            .or_default();
+        let rules = names.of_mut(acl.pattern_type).entry(acl.resource_name.clone()).or_default();
         Arc::make_mut(rules).push(rule);
         self.by_id.insert(id, acl);
         Ok(())
@@ -136,11 +130,7 @@ impl AclStore {
         };
         let own = names.literal.get(name).filter(|_| name != crate::WILDCARD);
         let all = names.literal.get(crate::WILDCARD);
-        for rules in own
-            .into_iter()
-            .chain(prefixes(&names.prefixed, name))
-            .chain(all)
-        {
+        for rules in own.into_iter().chain(prefixes(&names.prefixed, name)).chain(all) {
             for rule in rules.iter() {
                 if visit(rule).is_break() {
                     return;
@@ -154,13 +144,7 @@ impl AclStore {
         self.by_type
             .get(&resource_type)
             .into_iter()
-            .flat_map(|names| {
-                names
-                    .literal
-                    .values()
-                    .chain(names.prefixed.values())
-                    .flat_map(|rules| rules.iter())
-            })
+            .flat_map(|names| names.literal.values().chain(names.prefixed.values()).flat_map(|rules| rules.iter()))
     }
 }
 
@@ -185,10 +169,7 @@ impl Names {
 ///
 /// An entry below `name` that is no prefix of it parts from it somewhere. Every prefix of `name` that is longer than
 /// what they share sorts between the two, where there is nothing; so the search goes on at the shared part.
-fn prefixes<'a, 'n, T>(
-    map: &'a BTreeMap<String, T>,
-    name: &'n str,
-) -> impl Iterator<Item = &'a T> + use<'a, 'n, T> {
+fn prefixes<'a, 'n, T>(map: &'a BTreeMap<String, T>, name: &'n str) -> impl Iterator<Item = &'a T> + use<'a, 'n, T> {
     let mut upper = Bound::Included(name);
     std::iter::from_fn(move || {
         loop {
@@ -220,10 +201,7 @@ mod tests {
     fn visited(store: &AclStore, name: &str) -> Vec<String> {
         let mut found = Vec::new();
         store.visit(ResourceType::Topic, name, |rule| {
-            found.push(format!(
-                "{}:{}",
-                rule.acl.pattern_type, rule.acl.resource_name
-            ));
+            found.push(format!("{}:{}", rule.acl.pattern_type, rule.acl.resource_name));
             std::ops::ControlFlow::Continue(())
         });
         found
@@ -244,18 +222,10 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            store
-                .add(id(u8::try_from(n).unwrap()), acl(kind, name))
-                .unwrap();
+            store.add(id(u8::try_from(n).unwrap()), acl(kind, name)).unwrap();
         }
-        assert_eq!(
-            visited(&store, "foobar"),
-            ["PREFIXED:foobar", "PREFIXED:foo", "PREFIXED:f", "LITERAL:*"]
-        );
-        assert_eq!(
-            visited(&store, "foob"),
-            ["LITERAL:foob", "PREFIXED:foo", "PREFIXED:f", "LITERAL:*"]
-        );
+        assert_eq!(visited(&store, "foobar"), ["PREFIXED:foobar", "PREFIXED:foo", "PREFIXED:f", "LITERAL:*"]);
+        assert_eq!(visited(&store, "foob"), ["LITERAL:foob", "PREFIXED:foo", "PREFIXED:f", "LITERAL:*"]);
         assert_eq!(visited(&store, "*"), ["LITERAL:*"]);
         assert_eq!(visited(&store, ""), ["LITERAL:*"]);
     }
@@ -265,23 +235,13 @@ mod tests {
         let mut store = AclStore::new();
         let a = acl(PatternType::Literal, "a");
         store.add(id(1), a.clone()).unwrap();
-        assert_eq!(
-            store.add(id(1), acl(PatternType::Literal, "b")),
-            Err(StoreError::DuplicateId(id(1)))
-        );
-        assert_eq!(
-            store.add(id(2), a.clone()),
-            Err(StoreError::DuplicateAcl(id(2)))
-        );
+        assert_eq!(store.add(id(1), acl(PatternType::Literal, "b")), Err(StoreError::DuplicateId(id(1))));
+        assert_eq!(store.add(id(2), a.clone()), Err(StoreError::DuplicateAcl(id(2))));
         let before = store.clone();
         assert_eq!(*store.remove(id(1)).unwrap(), a);
         assert_eq!(store.remove(id(1)), Err(StoreError::UnknownId(id(1))));
         assert!(store.is_empty() && visited(&store, "a").is_empty());
-        assert_eq!(
-            visited(&before, "a"),
-            ["LITERAL:a"],
-            "an older version keeps what it had"
-        );
+        assert_eq!(visited(&before, "a"), ["LITERAL:a"], "an older version keeps what it had");
     }
 
     proptest! {

@@ -5,34 +5,16 @@ use super::{File, Finding, layers};
 
 /// Paths that bring a clock, a socket, a file, a thread or a die into a machine, and what to use instead.
 const PATHS: &[(&str, &str)] = &[
-    (
-        "tokio",
-        "sockets and timers live in io, server and client/shell; a machine takes bytes and `now`",
-    ),
-    (
-        "std::net",
-        "sockets live in io; plain addresses are in core::net",
-    ),
+    ("tokio", "sockets and timers live in io, server and client/shell; a machine takes bytes and `now`"),
+    ("std::net", "sockets live in io; plain addresses are in core::net"),
     ("std::fs", "files live behind machine's Disk"),
-    (
-        "std::thread",
-        "threads live in io and server; hand out a job instead",
-    ),
-    (
-        "std::time::Instant",
-        "take machine's instant as an argument",
-    ),
+    ("std::thread", "threads live in io and server; hand out a job instead"),
+    ("std::time::Instant", "take machine's instant as an argument"),
     ("std::time::SystemTime", "take the time as an argument"),
     ("std::time::UNIX_EPOCH", "take the time as an argument"),
     ("rand", "take a seed from machine as an argument"),
-    (
-        "std::collections::hash_map::RandomState",
-        "use BTreeMap, or a hasher with a fixed state",
-    ),
-    (
-        "std::hash::RandomState",
-        "use BTreeMap, or a hasher with a fixed state",
-    ),
+    ("std::collections::hash_map::RandomState", "use BTreeMap, or a hasher with a fixed state"),
+    ("std::hash::RandomState", "use BTreeMap, or a hasher with a fixed state"),
 ];
 
 /// Files outside `io` where a benchmark earned an `unsafe` block. Each needs its reason and a test under Miri.
@@ -49,18 +31,10 @@ pub(crate) fn check(file: &File, source: &Source, findings: &mut Vec<Finding>) {
         }
     }
     for hit in source.words("#[ignore") {
-        findings.push(file.finding(
-            hit.line,
-            "ignored-test",
-            "make the test pass in CI, or delete it",
-        ));
+        findings.push(file.finding(hit.line, "ignored-test", "make the test pass in CI, or delete it"));
     }
     for hit in source.words("sleep(").into_iter().filter(|hit| hit.in_test) {
-        findings.push(file.finding(
-            hit.line,
-            "sleeping-test",
-            "wait for the event itself, or drive a virtual clock",
-        ));
+        findings.push(file.finding(hit.line, "sleeping-test", "wait for the event itself, or drive a virtual clock"));
     }
 }
 
@@ -72,16 +46,11 @@ fn outside_world(file: &File, source: &Source, findings: &mut Vec<Finding>) {
     };
     for (hit, path) in source.uses() {
         for (banned, advice) in PATHS {
-            let inside = path == *banned
-                || path
-                    .strip_prefix(banned)
-                    .is_some_and(|rest| rest.starts_with("::"));
+            let inside = path == *banned || path.strip_prefix(banned).is_some_and(|rest| rest.starts_with("::"));
             // `use std::time::*` brings in the clocks as well.
-            let glob = path.strip_suffix("::*").is_some_and(|parent| {
-                banned
-                    .strip_prefix(parent)
-                    .is_some_and(|rest| rest.starts_with("::"))
-            });
+            let glob = path
+                .strip_suffix("::*")
+                .is_some_and(|parent| banned.strip_prefix(parent).is_some_and(|rest| rest.starts_with("::")));
             if inside || glob {
                 report(hit, banned, advice);
                 break;
@@ -100,11 +69,7 @@ fn outside_world(file: &File, source: &Source, findings: &mut Vec<Finding>) {
         }
     }
     for hit in source.words("async") {
-        report(
-            hit,
-            "async",
-            "answer Ready or Parked; futures live in io, server and client/shell",
-        );
+        report(hit, "async", "answer Ready or Parked; futures live in io, server and client/shell");
     }
     for hit in source.words("thread_local!") {
         report(hit, "thread_local!", "keep the state in the machine");
@@ -116,9 +81,7 @@ fn random_maps(file: &File, source: &Source, findings: &mut Vec<Finding>) {
     for (name, parameters) in [("HashMap", 2), ("HashSet", 1)] {
         for hit in source.words(name).into_iter().filter(|hit| !hit.in_test) {
             let rest = &source.code()[hit.at + name.len()..];
-            let random = [&b"::new("[..], b"::with_capacity(", b"::from("]
-                .iter()
-                .any(|call| rest.starts_with(call))
+            let random = [&b"::new("[..], b"::with_capacity(", b"::from("].iter().any(|call| rest.starts_with(call))
                 || generic_arguments(rest) == Some(parameters);
             if random {
                 findings.push(file.finding(
@@ -199,10 +162,7 @@ mod tests {
             "const A: &str = \"std::fs::read\";",
             "#[cfg(test)]\nmod tests { use std::fs; fn f() { std::fs::read(\"a\"); } }",
         ] {
-            let found: Vec<String> = in_log(code)
-                .into_iter()
-                .filter(|f| f.ends_with("pure"))
-                .collect();
+            let found: Vec<String> = in_log(code).into_iter().filter(|f| f.ends_with("pure")).collect();
             assert!(found.is_empty(), "{code}: {found:?}");
         }
     }
@@ -218,21 +178,12 @@ mod tests {
         ] {
             assert_eq!(in_log(code), ["2: pure"], "{code}");
         }
-        assert!(
-            in_log("struct A { m: HashMap<u8, Vec<(u8, u8)>, Fixed>, s: HashSet<u8, Fixed> }")
-                .is_empty()
-        );
+        assert!(in_log("struct A { m: HashMap<u8, Vec<(u8, u8)>, Fixed>, s: HashSet<u8, Fixed> }").is_empty());
     }
 
     #[test]
     fn the_program_may_do_all_that() {
-        assert!(
-            rules(&[(
-                "crates/server/src/a.rs",
-                "//! A.\nuse std::fs;\nasync fn f() {}"
-            )])
-            .is_empty()
-        );
+        assert!(rules(&[("crates/server/src/a.rs", "//! A.\nuse std::fs;\nasync fn f() {}")]).is_empty());
     }
 
     #[test]
@@ -244,9 +195,7 @@ mod tests {
     #[test]
     fn tests_neither_sleep_nor_are_ignored() {
         assert_eq!(
-            in_log(
-                "#[cfg(test)]\nmod tests {\n#[test]\n#[ignore]\nfn f() { std::thread::sleep(d); }\n}"
-            ),
+            in_log("#[cfg(test)]\nmod tests {\n#[test]\n#[ignore]\nfn f() { std::thread::sleep(d); }\n}"),
             ["5: ignored-test", "6: sleeping-test"]
         );
         assert!(rules(&[("crates/io/src/a.rs", "//! A.\nfn f() { sleep(d); }")]).is_empty());

@@ -45,7 +45,9 @@ pub(crate) fn check(tree: &[File], size_exceptions: &str, findings: &mut Vec<Fin
             findings.push(file.finding(
                 1,
                 "top-level",
-                format!("'{top}' does not belong at the top: find it a place below, or add it to xtask/src/tidy/files.rs"),
+                format!(
+                    "'{top}' does not belong at the top: find it a place below, or add it to xtask/src/tidy/files.rs"
+                ),
             ));
         }
         if file.is_rust() {
@@ -80,9 +82,7 @@ fn size(file: &File, exceptions: &str, findings: &mut Vec<Finding>) {
 fn stale_exceptions(tree: &[File], exceptions: &str, findings: &mut Vec<Finding>) {
     for (index, line) in exceptions.lines().enumerate() {
         let path = line.split_whitespace().next().unwrap_or_default();
-        let needed = tree
-            .iter()
-            .any(|file| file.path == path && file.text.lines().count() > LINES_MAX);
+        let needed = tree.iter().any(|file| file.path == path && file.text.lines().count() > LINES_MAX);
         if !needed {
             findings.push(Finding {
                 path: "xtask/src/tidy/size-exceptions.txt".to_owned(),
@@ -103,11 +103,7 @@ fn exception(exceptions: &str, path: &str) -> Option<usize> {
 
 fn is_generated(file: &File) -> bool {
     file.path.starts_with("crates/wire/src/messages/")
-        && file
-            .text
-            .lines()
-            .next()
-            .is_some_and(|line| line.to_ascii_lowercase().contains("generated"))
+        && file.text.lines().next().is_some_and(|line| line.to_ascii_lowercase().contains("generated"))
 }
 
 #[cfg(test)]
@@ -118,10 +114,7 @@ mod tests {
     #[test]
     fn every_rust_file_opens_with_its_purpose() {
         assert_eq!(
-            rules(&[
-                ("crates/log/src/a.rs", "use b;\n"),
-                ("xtask/src/b.rs", "//! B.\n")
-            ]),
+            rules(&[("crates/log/src/a.rs", "use b;\n"), ("xtask/src/b.rs", "//! B.\n")]),
             ["crates/log/src/a.rs:1: doc"]
         );
     }
@@ -138,10 +131,9 @@ mod tests {
     fn long_files_are_found_generated_ones_are_not() {
         let long = format!("//! Generated.\n{}", "\n".repeat(LINES_MAX));
         assert_eq!(
-            rules(&[
-                ("crates/wire/src/messages/fetch.rs", long.as_str()),
-                ("crates/wire/src/fetch.rs", long.as_str()),
-            ]),
+            rules(
+                &[("crates/wire/src/messages/fetch.rs", long.as_str()), ("crates/wire/src/fetch.rs", long.as_str()),]
+            ),
             ["crates/wire/src/fetch.rs:601: size"]
         );
     }
@@ -149,10 +141,7 @@ mod tests {
     #[test]
     fn an_exception_may_shrink_but_not_grow_or_outlive_its_need() {
         let sized = |lines: usize| {
-            let file = File {
-                path: "xtask/src/a.rs".to_owned(),
-                text: format!("//! A.\n{}", "\n".repeat(lines - 1)),
-            };
+            let file = File { path: "xtask/src/a.rs".to_owned(), text: format!("//! A.\n{}", "\n".repeat(lines - 1)) };
             let mut findings = Vec::new();
             check(&[file], "xtask/src/a.rs 700\n", &mut findings);
             findings.into_iter().map(|f| f.path).collect::<Vec<_>>()

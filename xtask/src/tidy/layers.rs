@@ -35,18 +35,12 @@ const LEVELS: &[(&str, u8)] = &[
 ];
 
 pub(crate) fn level(folder: &str) -> Option<u8> {
-    LEVELS
-        .iter()
-        .find(|(name, _)| *name == folder)
-        .map(|(_, level)| *level)
+    LEVELS.iter().find(|(name, _)| *name == folder).map(|(_, level)| *level)
 }
 
 /// Whether a file belongs to a machine: no sockets, clocks, threads or randomness there.
 pub(crate) fn is_pure(path: &str) -> bool {
-    let Some((folder, rest)) = path
-        .strip_prefix("crates/")
-        .and_then(|path| path.split_once('/'))
-    else {
+    let Some((folder, rest)) = path.strip_prefix("crates/").and_then(|path| path.split_once('/')) else {
         return false;
     };
     match folder {
@@ -76,9 +70,7 @@ fn check_crate(file: &File, folder: &str, findings: &mut Vec<Finding>) {
         findings.push(file.finding(
             1,
             RULE,
-            format!(
-                "give '{folder}' a number in xtask/src/tidy/layers.rs and in docs/architecture.md"
-            ),
+            format!("give '{folder}' a number in xtask/src/tidy/layers.rs and in docs/architecture.md"),
         ));
         return;
     };
@@ -114,10 +106,7 @@ struct Manifest {
 
 impl Manifest {
     fn parse(text: &str) -> Self {
-        let mut manifest = Self {
-            name: None,
-            dependencies: Vec::new(),
-        };
+        let mut manifest = Self { name: None, dependencies: Vec::new() };
         let mut section = String::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -134,18 +123,11 @@ impl Manifest {
             let Some((key, value)) = line.split_once('=') else {
                 continue;
             };
-            let key = key
-                .trim()
-                .split('.')
-                .next()
-                .unwrap_or_default()
-                .trim_matches('"');
+            let key = key.trim().split('.').next().unwrap_or_default().trim_matches('"');
             if section == "package" && key == "name" {
                 manifest.name = Some(value.trim().trim_matches('"').to_owned());
             } else if is_dependency_table(&section) {
-                manifest
-                    .dependencies
-                    .push((index + 1, renamed(value).unwrap_or(key).to_owned()));
+                manifest.dependencies.push((index + 1, renamed(value).unwrap_or(key).to_owned()));
             }
         }
         manifest
@@ -160,11 +142,7 @@ fn is_dependency_table(section: &str) -> bool {
 /// `{ package = "ottla-log", … }`: the package behind another name.
 fn renamed(value: &str) -> Option<&str> {
     let rest = value.split_once("package")?.1.trim_start();
-    rest.strip_prefix('=')?
-        .trim_start()
-        .strip_prefix('"')?
-        .split('"')
-        .next()
+    rest.strip_prefix('=')?.trim_start().strip_prefix('"')?.split('"').next()
 }
 
 #[cfg(test)]
@@ -183,17 +161,8 @@ mod tests {
 
     #[test]
     fn arrows_point_down() {
-        assert!(
-            found(
-                "replica",
-                "[dependencies]\nottla-log.workspace = true\ntokio = \"1\"\n"
-            )
-            .is_empty()
-        );
-        let up = found(
-            "log",
-            "[dependencies]\nottla-replica = { path = \"../replica\" }\n",
-        );
+        assert!(found("replica", "[dependencies]\nottla-log.workspace = true\ntokio = \"1\"\n").is_empty());
+        let up = found("log", "[dependencies]\nottla-replica = { path = \"../replica\" }\n");
         assert_eq!(up.len(), 1);
         assert_eq!(up[0].0, 4);
         assert!(up[0].1.contains("lower numbers only"), "{}", up[0].1);
@@ -201,48 +170,20 @@ mod tests {
 
     #[test]
     fn one_level_does_not_see_itself() {
-        assert!(
-            found("log", "[dependencies]\nottla-raft.workspace = true\n")[0]
-                .1
-                .contains("must not see each other")
-        );
-        assert_eq!(
-            found(
-                "broker",
-                "[build-dependencies.ottla-io]\nworkspace = true\n"
-            )
-            .len(),
-            1
-        );
-        assert_eq!(
-            found(
-                "log",
-                "[target.'cfg(unix)'.dependencies]\nottla-raft = \"1\"\n"
-            )
-            .len(),
-            1
-        );
+        assert!(found("log", "[dependencies]\nottla-raft.workspace = true\n")[0].1.contains("must not see each other"));
+        assert_eq!(found("broker", "[build-dependencies.ottla-io]\nworkspace = true\n").len(), 1);
+        assert_eq!(found("log", "[target.'cfg(unix)'.dependencies]\nottla-raft = \"1\"\n").len(), 1);
     }
 
     #[test]
     fn another_name_hides_nothing() {
-        assert_eq!(
-            found(
-                "log",
-                "[dependencies]\nr = { package = \"ottla-raft\", version = \"1\" }\n"
-            )
-            .len(),
-            1
-        );
+        assert_eq!(found("log", "[dependencies]\nr = { package = \"ottla-raft\", version = \"1\" }\n").len(), 1);
     }
 
     #[test]
     fn tests_may_look_anywhere_but_nothing_depends_on_the_simulator() {
         assert!(found("log", "[dev-dependencies]\nottla-sim.workspace = true\n").is_empty());
-        assert_eq!(
-            found("tools", "[dependencies]\nottla-sim.workspace = true\n").len(),
-            1
-        );
+        assert_eq!(found("tools", "[dependencies]\nottla-sim.workspace = true\n").len(), 1);
         assert!(found("sim", "[dependencies]\nottla-tools.workspace = true\n").is_empty());
     }
 

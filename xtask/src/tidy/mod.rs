@@ -26,11 +26,7 @@ pub(crate) struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {}: {}",
-            self.path, self.line, self.rule, self.advice
-        )
+        write!(f, "{}:{}: {}: {}", self.path, self.line, self.rule, self.advice)
     }
 }
 
@@ -45,18 +41,8 @@ impl File {
         self.path.ends_with(".rs")
     }
 
-    pub(crate) fn finding(
-        &self,
-        line: usize,
-        rule: &'static str,
-        advice: impl Into<String>,
-    ) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            rule,
-            advice: advice.into(),
-        }
+    pub(crate) fn finding(&self, line: usize, rule: &'static str, advice: impl Into<String>) -> Finding {
+        Finding { path: self.path.clone(), line, rule, advice: advice.into() }
     }
 }
 
@@ -91,20 +77,10 @@ fn check(tree: &[File], size_exceptions: &str) -> Vec<Finding> {
 /// Committed files and new ones that git does not ignore. Files that are not text are of no interest here.
 fn read_tree() -> Result<Vec<File>> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .output()
         .context("cannot run git: tidy asks it which files belong to the repository")?;
-    ensure!(
-        output.status.success(),
-        "git ls-files failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    ensure!(output.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
     let listing = String::from_utf8(output.stdout).context("a path is not UTF-8")?;
     let mut tree = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
@@ -114,10 +90,7 @@ fn read_tree() -> Result<Vec<File>> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
         };
-        tree.push(File {
-            path: path.to_owned(),
-            text,
-        });
+        tree.push(File { path: path.to_owned(), text });
     }
     Ok(tree)
 }
@@ -128,52 +101,28 @@ mod tests {
 
     /// The findings for a small tree, as `path:line: rule`.
     pub(crate) fn rules(tree: &[(&str, &str)]) -> Vec<String> {
-        let tree: Vec<File> = tree
-            .iter()
-            .map(|(path, text)| File {
-                path: (*path).to_owned(),
-                text: (*text).to_owned(),
-            })
-            .collect();
-        check(&tree, "")
-            .iter()
-            .map(|f| format!("{}:{}: {}", f.path, f.line, f.rule))
-            .collect()
+        let tree: Vec<File> =
+            tree.iter().map(|(path, text)| File { path: (*path).to_owned(), text: (*text).to_owned() }).collect();
+        check(&tree, "").iter().map(|f| format!("{}:{}: {}", f.path, f.line, f.rule)).collect()
     }
 
     #[test]
     fn a_tidy_tree_has_no_findings() {
         let found = rules(&[
             ("README.md", "# A house\n"),
-            (
-                "crates/log/Cargo.toml",
-                "[package]\nname = \"ottla-log\"\n[dependencies]\nottla-wire.workspace = true\n",
-            ),
-            (
-                "crates/log/src/lib.rs",
-                "//! A log.\nuse std::collections::BTreeMap;\n",
-            ),
+            ("crates/log/Cargo.toml", "[package]\nname = \"ottla-log\"\n[dependencies]\nottla-wire.workspace = true\n"),
+            ("crates/log/src/lib.rs", "//! A log.\nuse std::collections::BTreeMap;\n"),
         ]);
         assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]
     fn findings_come_sorted_and_say_what_to_do() {
-        let finding = Finding {
-            path: "a.rs".into(),
-            line: 3,
-            rule: "doc",
-            advice: "open with //!".into(),
-        };
+        let finding = Finding { path: "a.rs".into(), line: 3, rule: "doc", advice: "open with //!".into() };
         assert_eq!(finding.to_string(), "a.rs:3: doc: open with //!");
         assert_eq!(
             rules(&[("z.rs", "\n"), ("a.rs", "\n")]),
-            [
-                "a.rs:1: doc",
-                "a.rs:1: top-level",
-                "z.rs:1: doc",
-                "z.rs:1: top-level"
-            ]
+            ["a.rs:1: doc", "a.rs:1: top-level", "z.rs:1: doc", "z.rs:1: top-level"]
         );
     }
 }

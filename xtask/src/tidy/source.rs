@@ -24,18 +24,9 @@ impl Source {
     pub(crate) fn lex(path: &str, text: &str) -> Self {
         let code = blank(text.as_bytes());
         let lines = std::iter::once(0)
-            .chain(
-                text.bytes()
-                    .enumerate()
-                    .filter(|(_, b)| *b == b'\n')
-                    .map(|(i, _)| i + 1),
-            )
+            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
             .collect();
-        let tests = if is_test_path(path) {
-            vec![(0, code.len())]
-        } else {
-            test_items(&code)
-        };
+        let tests = if is_test_path(path) { vec![(0, code.len())] } else { test_items(&code) };
         Self { code, tests, lines }
     }
 
@@ -47,10 +38,7 @@ impl Source {
         Hit {
             at,
             line: self.lines.partition_point(|start| *start <= at),
-            in_test: self
-                .tests
-                .iter()
-                .any(|(from, to)| (*from..*to).contains(&at)),
+            in_test: self.tests.iter().any(|(from, to)| (*from..*to).contains(&at)),
         }
     }
 
@@ -61,11 +49,8 @@ impl Source {
         let mut from = 0;
         while let Some(found) = find(&self.code[from..], needle) {
             let (start, end) = (from + found, from + found + needle.len());
-            let head = needle.first().is_some_and(|b| is_word(*b))
-                && start > 0
-                && is_word(self.code[start - 1]);
-            let tail = needle.last().is_some_and(|b| is_word(*b))
-                && self.code.get(end).is_some_and(|b| is_word(*b));
+            let head = needle.first().is_some_and(|b| is_word(*b)) && start > 0 && is_word(self.code[start - 1]);
+            let tail = needle.last().is_some_and(|b| is_word(*b)) && self.code.get(end).is_some_and(|b| is_word(*b));
             if !head && !tail {
                 hits.push(self.hit(start));
             }
@@ -140,17 +125,11 @@ fn blank(text: &[u8]) -> Vec<u8> {
     while at < text.len() {
         let end = match text[at] {
             b'/' if text.get(at + 1) == Some(&b'/') => {
-                at + text[at..]
-                    .iter()
-                    .position(|b| *b == b'\n')
-                    .unwrap_or(text.len() - at)
+                at + text[at..].iter().position(|b| *b == b'\n').unwrap_or(text.len() - at)
             }
             b'/' if text.get(at + 1) == Some(&b'*') => block_comment_end(text, at),
             b'"' => string_end(text, at),
-            b'r' if (at == 0
-                || !is_word(text[at - 1])
-                || text[at - 1] == b'b'
-                || text[at - 1] == b'c')
+            b'r' if (at == 0 || !is_word(text[at - 1]) || text[at - 1] == b'b' || text[at - 1] == b'c')
                 && raw_string_end(text, at).is_some() =>
             {
                 raw_string_end(text, at).unwrap_or(at + 1)
@@ -209,9 +188,7 @@ fn raw_string_end(text: &[u8], start: usize) -> Option<usize> {
     if text.get(start + 1 + hashes) != Some(&b'"') {
         return None;
     }
-    let close: Vec<u8> = std::iter::once(b'"')
-        .chain(std::iter::repeat_n(b'#', hashes))
-        .collect();
+    let close: Vec<u8> = std::iter::once(b'"').chain(std::iter::repeat_n(b'#', hashes)).collect();
     let body = start + 2 + hashes;
     Some(find(&text[body..], &close).map_or(text.len(), |at| body + at + close.len()))
 }
@@ -222,10 +199,8 @@ fn char_end(text: &[u8], start: usize) -> Option<usize> {
         let close = text.get(start + 3..)?.iter().position(|b| *b == b'\'')?;
         return Some(start + 3 + close + 1);
     }
-    let width = std::str::from_utf8(&text[start + 1..(start + 5).min(text.len())]).map_or_else(
-        |e| e.valid_up_to(),
-        |s| s.chars().next().map_or(0, char::len_utf8),
-    );
+    let width = std::str::from_utf8(&text[start + 1..(start + 5).min(text.len())])
+        .map_or_else(|e| e.valid_up_to(), |s| s.chars().next().map_or(0, char::len_utf8));
     let first = std::str::from_utf8(text.get(start + 1..start + 1 + width)?).ok()?;
     let width = first.chars().next()?.len_utf8();
     (text.get(start + 1 + width) == Some(&b'\'')).then_some(start + 2 + width)
@@ -238,17 +213,11 @@ fn test_items(code: &[u8]) -> Vec<(usize, usize)> {
     while let Some(found) = find(&code[from..], b"#[cfg(") {
         let start = from + found;
         from = start + 1;
-        let Some(close) = code[start..]
-            .iter()
-            .position(|b| *b == b']')
-            .map(|at| start + at)
-        else {
+        let Some(close) = code[start..].iter().position(|b| *b == b']').map(|at| start + at) else {
             break;
         };
         let condition = String::from_utf8_lossy(&code[start + 6..close]).into_owned();
-        let names_test = condition
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .any(|word| word == "test");
+        let names_test = condition.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == "test");
         if !names_test || condition.trim_start().starts_with("not") {
             continue;
         }
@@ -281,11 +250,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str, needle: &str) -> Vec<(usize, bool)> {
-        Source::lex("a.rs", text)
-            .words(needle)
-            .iter()
-            .map(|hit| (hit.line, hit.in_test))
-            .collect()
+        Source::lex("a.rs", text).words(needle).iter().map(|hit| (hit.line, hit.in_test)).collect()
     }
 
     #[test]
@@ -296,56 +261,28 @@ mod tests {
 
     #[test]
     fn a_name_is_not_found_inside_a_longer_one() {
-        assert_eq!(
-            words("unsafe_code; my_unsafe; unsafe {}", "unsafe").len(),
-            1
-        );
+        assert_eq!(words("unsafe_code; my_unsafe; unsafe {}", "unsafe").len(), 1);
     }
 
     #[test]
     fn test_modules_are_told_apart() {
         let text = "word;\n#[cfg(test)]\nmod tests {\n fn f() { word }\n}\nword;\n#[cfg(not(test))]\nfn g() { word }\n#[cfg(test)]\nmod more;\nword;\n";
-        assert_eq!(
-            words(text, "word"),
-            [(1, false), (4, true), (6, false), (8, false), (11, false)]
-        );
+        assert_eq!(words(text, "word"), [(1, false), (4, true), (6, false), (8, false), (11, false)]);
         assert!(Source::lex("crates/log/tests/a.rs", "word").words("word")[0].in_test);
         assert!(Source::lex("crates/log/src/roll/tests.rs", "word").words("word")[0].in_test);
     }
 
     #[test]
     fn use_trees_are_spelled_out() {
-        let source = Source::lex(
-            "a.rs",
-            "use std::{fs, time::{Duration, Instant as Now}};\nuse ::rand;\npub use a::b::*;",
-        );
+        let source =
+            Source::lex("a.rs", "use std::{fs, time::{Duration, Instant as Now}};\nuse ::rand;\npub use a::b::*;");
         let paths: Vec<String> = source.uses().into_iter().map(|(_, path)| path).collect();
-        assert_eq!(
-            paths,
-            [
-                "std::fs",
-                "std::time::Duration",
-                "std::time::Instant",
-                "rand",
-                "a::b::*"
-            ]
-        );
+        assert_eq!(paths, ["std::fs", "std::time::Duration", "std::time::Instant", "rand", "a::b::*"]);
     }
 
     #[test]
     fn unfinished_source_is_no_trouble() {
-        for text in [
-            "\"",
-            "'",
-            "'\\",
-            "r#\"",
-            "/*",
-            "#[cfg(test)",
-            "use a::{b",
-            "b'\\x",
-            "'é",
-            "use {{;",
-        ] {
+        for text in ["\"", "'", "'\\", "r#\"", "/*", "#[cfg(test)", "use a::{b", "b'\\x", "'é", "use {{;"] {
             let source = Source::lex("a.rs", text);
             source.uses();
         }

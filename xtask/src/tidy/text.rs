@@ -4,12 +4,7 @@
 
 use super::{File, Finding};
 
-const UNFINISHED: &[&str] = &[
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("X", "XX"),
-    concat!("HA", "CK"),
-];
+const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX"), concat!("HA", "CK")];
 
 /// Hosts of package registries: which registry a machine uses is that machine's configuration, not the project's.
 const HOSTS: &[&str] = &[
@@ -76,23 +71,17 @@ fn bounded(line: &str, word: &str, is_part: impl Fn(char) -> bool) -> bool {
 
 /// An absolute path: a folder of the same name further down is nobody's business.
 fn starts_a_path(line: &str, path: &str) -> bool {
-    line.match_indices(path).any(|(at, _)| {
-        !line[..at]
-            .chars()
-            .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || "._-~*})$/".contains(c))
-    })
+    line.match_indices(path)
+        .any(|(at, _)| !line[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || "._-~*})$/".contains(c)))
 }
 
 /// A line comment that is a statement. Deliberately narrow: prose must never be taken for code.
 fn is_commented_code(line: &str) -> bool {
     line.trim_start().strip_prefix("// ").is_some_and(|rest| {
         rest.trim_end().ends_with(';')
-            && [
-                "let ", "use ", "pub ", "return ", "self.", "assert", "mod ", "const ",
-            ]
-            .iter()
-            .any(|start| rest.trim_start().starts_with(start))
+            && ["let ", "use ", "pub ", "return ", "self.", "assert", "mod ", "const "]
+                .iter()
+                .any(|start| rest.trim_start().starts_with(start))
     })
 }
 
@@ -104,10 +93,7 @@ mod tests {
     #[test]
     fn unfinished_work_is_found_in_any_file() {
         for word in UNFINISHED {
-            assert_eq!(
-                rules(&[("docs/a.md", &format!("a\n{word}: b\n"))]),
-                ["docs/a.md:2: unfinished"]
-            );
+            assert_eq!(rules(&[("docs/a.md", &format!("a\n{word}: b\n"))]), ["docs/a.md:2: unfinished"]);
             assert!(rules(&[("docs/a.md", &format!("{word}S my{word} {word}_A\n"))]).is_empty());
         }
     }
@@ -116,41 +102,20 @@ mod tests {
     fn registries_and_machine_paths_are_found() {
         for host in HOSTS {
             assert_eq!(
-                rules(&[(
-                    "compat/a.sh",
-                    &format!("curl https://{host}/a\n").replace("////", "//")
-                )]),
+                rules(&[("compat/a.sh", &format!("curl https://{host}/a\n").replace("////", "//"))]),
                 ["compat/a.sh:1: registry-host"],
                 "{host}"
             );
         }
         for path in MACHINE_PATHS {
-            assert_eq!(
-                rules(&[("compat/a.sh", &format!("cd {path}a\n"))]),
-                ["compat/a.sh:1: machine-path"]
-            );
-            assert!(
-                rules(&[(
-                    "compat/a.sh",
-                    &format!("cd compat{path}a $DIR{path}b ${{D}}{path}c\n")
-                )])
-                .is_empty()
-            );
+            assert_eq!(rules(&[("compat/a.sh", &format!("cd {path}a\n"))]), ["compat/a.sh:1: machine-path"]);
+            assert!(rules(&[("compat/a.sh", &format!("cd compat{path}a $DIR{path}b ${{D}}{path}c\n"))]).is_empty());
         }
     }
 
     #[test]
     fn statements_behind_comments_are_found_prose_is_not() {
-        assert_eq!(
-            rules(&[("xtask/src/a.rs", "//! A.\n    // let a = 1;\n")]),
-            ["xtask/src/a.rs:2: commented-code"]
-        );
-        assert!(
-            rules(&[(
-                "xtask/src/a.rs",
-                "//! A.\n// use it with care; it bites\n// a; b;\n"
-            )])
-            .is_empty()
-        );
+        assert_eq!(rules(&[("xtask/src/a.rs", "//! A.\n    // let a = 1;\n")]), ["xtask/src/a.rs:2: commented-code"]);
+        assert!(rules(&[("xtask/src/a.rs", "//! A.\n// use it with care; it bites\n// a; b;\n")]).is_empty());
     }
 }

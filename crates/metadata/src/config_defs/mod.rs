@@ -7,6 +7,7 @@
 mod groups;
 mod parse;
 mod resolve;
+mod schema;
 mod topic;
 mod update;
 mod valid;
@@ -14,9 +15,10 @@ mod value;
 
 pub use groups::validate_group;
 pub use resolve::{BrokerLayers, ConfigEntry, ConfigSource, Configs, Synonyms};
+pub use schema::DefinedConfigs;
 pub use topic::{
-    CleanerLimits, CleanupPolicy, CompressionSettings, MessageLimits, ReplicationSettings,
-    RetentionLimits, SegmentLimits, TimestampType, TopicConfig, validate_topic,
+    CleanerLimits, CleanupPolicy, CompressionSettings, MessageLimits, ReplicationSettings, RetentionLimits,
+    SegmentLimits, TimestampType, TopicConfig, validate_topic,
 };
 pub use update::{BrokerScope, listener_base_name, validate_broker_update};
 pub use valid::Valid;
@@ -31,14 +33,8 @@ use std::sync::LazyLock;
 pub struct ConfigError(pub String);
 
 impl ConfigError {
-    pub(crate) fn value(
-        name: &str,
-        value: impl std::fmt::Display,
-        why: impl std::fmt::Display,
-    ) -> Self {
-        Self(format!(
-            "Invalid value {value} for configuration {name}: {why}"
-        ))
+    pub(crate) fn value(name: &str, value: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self(format!("Invalid value {value} for configuration {name}: {why}"))
     }
 }
 
@@ -130,8 +126,7 @@ pub fn group() -> &'static ConfigDefs {
 
 /// Keys of a client metrics subscription (KIP-714).
 pub fn client_metrics() -> &'static ConfigDefs {
-    static DEFS: LazyLock<ConfigDefs> =
-        LazyLock::new(|| parse::parse(include_str!("client_metrics.defs")));
+    static DEFS: LazyLock<ConfigDefs> = LazyLock::new(|| parse::parse(include_str!("client_metrics.defs")));
     &DEFS
 }
 
@@ -215,28 +210,13 @@ mod tests {
 
     #[test]
     fn all_keys_of_kafka_4_4_are_there() {
-        let public = |defs: &ConfigDefs| {
-            defs.iter()
-                .filter(|d| !d.internal && !d.dynamic_only)
-                .count()
-        };
+        let public = |defs: &ConfigDefs| defs.iter().filter(|d| !d.internal && !d.dynamic_only).count();
         assert_eq!(public(broker()), 350);
         assert_eq!(public(topic()), 37);
         assert_eq!(public(group()), 21);
         assert_eq!(client_metrics().iter().count(), 3);
-        let updates = |mode| {
-            broker()
-                .iter()
-                .filter(|d| d.update == mode && !d.dynamic_only)
-                .count()
-        };
-        assert_eq!(
-            (
-                updates(UpdateMode::ClusterWide),
-                updates(UpdateMode::PerBroker)
-            ),
-            (70, 37)
-        );
+        let updates = |mode| broker().iter().filter(|d| d.update == mode && !d.dynamic_only).count();
+        assert_eq!((updates(UpdateMode::ClusterWide), updates(UpdateMode::PerBroker)), (70, 37));
     }
 
     #[test]
@@ -257,12 +237,7 @@ mod tests {
     fn synonyms_name_broker_keys() {
         for def in topic().iter().chain(group().iter()) {
             for synonym in &def.synonyms {
-                assert!(
-                    broker().get(synonym.name).is_some(),
-                    "{} ← {}",
-                    def.name,
-                    synonym.name
-                );
+                assert!(broker().get(synonym.name).is_some(), "{} ← {}", def.name, synonym.name);
             }
         }
     }
@@ -270,14 +245,8 @@ mod tests {
     #[test]
     fn a_misspelled_key_has_a_nearest_one() {
         assert_eq!(broker().nearest("num.partition"), Some("num.partitions"));
-        assert_eq!(
-            broker().nearest("log.retention.hour"),
-            Some("log.retention.hours")
-        );
-        assert_eq!(
-            broker().nearest("advertized.listeners"),
-            Some("advertised.listeners")
-        );
+        assert_eq!(broker().nearest("log.retention.hour"), Some("log.retention.hours"));
+        assert_eq!(broker().nearest("advertized.listeners"), Some("advertised.listeners"));
         assert_eq!(broker().nearest("my.own.thing"), None);
     }
 }

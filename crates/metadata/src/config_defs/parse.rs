@@ -15,17 +15,13 @@
 //!
 //! A file that cannot be read is our own mistake, found by the tests; at run time it stops the program.
 
-use super::{
-    ConfigDef, ConfigDefs, ConfigType, Default, Importance, Synonym, Unit, UpdateMode, Valid,
-};
+use super::{ConfigDef, ConfigDefs, ConfigType, Default, Importance, Synonym, Unit, UpdateMode, Valid};
 use std::collections::BTreeMap;
 
 pub(super) fn parse(text: &'static str) -> ConfigDefs {
     let mut keys = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let Some(def) = parse_line(line) else {
-            panic!("definition cannot be read: {line}")
-        };
+        let Some(def) = parse_line(line) else { panic!("definition cannot be read: {line}") };
         let known = keys.insert(def.name, def);
         assert!(known.is_none(), "defined twice: {line}");
     }
@@ -103,11 +99,7 @@ fn parse_valid(text: &'static str) -> Option<Valid> {
             if !max.is_empty() {
                 max.parse::<f64>().ok()?;
             }
-            Valid::Range {
-                min,
-                max: (!max.is_empty()).then_some(max),
-                or_minus_one,
-            }
+            Valid::Range { min, max: (!max.is_empty()).then_some(max), or_minus_one }
         }
     })
 }
@@ -123,9 +115,7 @@ fn parse_synonym(text: &'static str) -> Option<Synonym> {
 }
 
 fn list(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
 #[cfg(test)]
@@ -138,21 +128,8 @@ mod tests {
             "# a comment\na | int | 5 | 1..9 or -1 | low | per-broker | b, c (hours) | internal deprecated\nd | list | | one of x, y | high | read-only | | non-empty\n",
         );
         let a = &defs.keys["a"];
-        assert_eq!(
-            a.synonyms[1],
-            Synonym {
-                name: "c",
-                unit: Unit::Hours
-            }
-        );
-        assert_eq!(
-            a.valid,
-            Valid::Range {
-                min: "1",
-                max: Some("9"),
-                or_minus_one: true
-            }
-        );
+        assert_eq!(a.synonyms[1], Synonym { name: "c", unit: Unit::Hours });
+        assert_eq!(a.valid, Valid::Range { min: "1", max: Some("9"), or_minus_one: true });
         assert!(a.internal && a.deprecated && !a.non_empty);
         assert_eq!(defs.keys["d"].default, Default::Value(""));
         assert!(defs.keys["d"].non_empty);

@@ -4,8 +4,8 @@
 //! `log.retention.hours` is described with that value, but as a default and without synonyms, as in Kafka.
 
 use super::{
-    ConfigDef, ConfigDefs, ConfigType, ConfigValue, Synonym, Unit, UpdateMode, broker,
-    client_metrics, group, listener_base_name, topic,
+    ConfigDef, ConfigDefs, ConfigType, ConfigValue, Synonym, Unit, UpdateMode, broker, client_metrics, group,
+    listener_base_name, topic,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,11 +71,7 @@ impl<'a> BrokerLayers<'a> {
     /// Over a file alone, with the others empty.
     pub fn of_file(file: &'a Configs) -> Self {
         static NONE: Configs = BTreeMap::new();
-        Self {
-            dynamic: &NONE,
-            dynamic_default: &NONE,
-            file,
-        }
+        Self { dynamic: &NONE, dynamic_default: &NONE, file }
     }
 
     fn layers(&self) -> [(&'a Configs, ConfigSource); 3] {
@@ -90,10 +86,7 @@ impl<'a> BrokerLayers<'a> {
     pub fn value(&self, name: &str) -> ConfigValue {
         let unit = Unit::Same;
         match broker().get(name) {
-            Some(def) => self.first_of(&[Synonym {
-                name: def.name,
-                unit,
-            }]),
+            Some(def) => self.first_of(&[Synonym { name: def.name, unit }]),
             None => ConfigValue::Null,
         }
     }
@@ -119,23 +112,16 @@ impl<'a> BrokerLayers<'a> {
 
     /// The value of a topic key that holds.
     pub fn topic_value(&self, overrides: &Configs, name: &str) -> ConfigValue {
-        topic()
-            .get(name)
-            .map_or(ConfigValue::Null, |def| self.resource_value(def, overrides))
+        topic().get(name).map_or(ConfigValue::Null, |def| self.resource_value(def, overrides))
     }
 
     /// The value of a group key that holds.
     pub fn group_value(&self, overrides: &Configs, name: &str) -> ConfigValue {
-        group()
-            .get(name)
-            .map_or(ConfigValue::Null, |def| self.resource_value(def, overrides))
+        group().get(name).map_or(ConfigValue::Null, |def| self.resource_value(def, overrides))
     }
 
     fn resource_value(&self, def: &ConfigDef, overrides: &Configs) -> ConfigValue {
-        if let Some(value) = overrides
-            .get(def.name)
-            .and_then(|text| def.parse(text).ok())
-        {
+        if let Some(value) = overrides.get(def.name).and_then(|text| def.parse(text).ok()) {
             return value;
         }
         if def.synonyms.is_empty() {
@@ -144,10 +130,9 @@ impl<'a> BrokerLayers<'a> {
         match (self.first_of(&def.synonyms), def.config_type) {
             (value, ConfigType::List) => value,
             // A group's assignor is by default the first that the broker has.
-            (ConfigValue::List(entries), _) => entries
-                .into_iter()
-                .next()
-                .map_or(ConfigValue::Null, ConfigValue::String),
+            (ConfigValue::List(entries), _) => {
+                entries.into_iter().next().map_or(ConfigValue::Null, ConfigValue::String)
+            }
             // Any negative retention is none at all.
             (value, _) if def.name == "retention.ms" => {
                 ConfigValue::Long(value.as_i64().map_or(-1, |ms| if ms < 0 { -1 } else { ms }))
@@ -171,15 +156,8 @@ impl<'a> BrokerLayers<'a> {
         self.describe_resource(client_metrics(), overrides, ConfigSource::ClientMetrics)
     }
 
-    fn describe_resource(
-        &self,
-        defs: &ConfigDefs,
-        overrides: &Configs,
-        own: ConfigSource,
-    ) -> Vec<ConfigEntry> {
-        let shown = defs
-            .iter()
-            .filter(|def| !def.internal || overrides.contains_key(def.name));
+    fn describe_resource(&self, defs: &ConfigDefs, overrides: &Configs, own: ConfigSource) -> Vec<ConfigEntry> {
+        let shown = defs.iter().filter(|def| !def.internal || overrides.contains_key(def.name));
         shown
             .map(|def| {
                 let value = self.resource_value(def, overrides);
@@ -187,13 +165,7 @@ impl<'a> BrokerLayers<'a> {
                     Some(synonym) => self.synonyms(synonym.name, def.is_sensitive()),
                     None if own == ConfigSource::Group => def
                         .default_text()
-                        .map(|text| {
-                            (
-                                def.name.to_owned(),
-                                Some(text.to_owned()),
-                                ConfigSource::Default,
-                            )
-                        })
+                        .map(|text| (def.name.to_owned(), Some(text.to_owned()), ConfigSource::Default))
                         .into_iter()
                         .collect(),
                     None => Vec::new(),
@@ -216,30 +188,17 @@ impl<'a> BrokerLayers<'a> {
 
     /// Keys of this broker.
     pub fn describe_broker(&self) -> Vec<ConfigEntry> {
-        let set = self
-            .layers()
-            .into_iter()
-            .flat_map(|(layer, _)| layer.keys().map(String::as_str));
-        let shown = broker()
-            .iter()
-            .filter(|def| !def.internal && !def.dynamic_only)
-            .map(|def| def.name);
+        let set = self.layers().into_iter().flat_map(|(layer, _)| layer.keys().map(String::as_str));
+        let shown = broker().iter().filter(|def| !def.internal && !def.dynamic_only).map(|def| def.name);
         let names: BTreeSet<&str> = set.chain(shown).collect();
-        names
-            .into_iter()
-            .map(|name| self.describe_broker_key(name, |_| true))
-            .collect()
+        names.into_iter().map(|name| self.describe_broker_key(name, |_| true)).collect()
     }
 
     /// What is set for all brokers.
     pub fn describe_broker_default(&self) -> Vec<ConfigEntry> {
         self.dynamic_default
             .keys()
-            .map(|name| {
-                self.describe_broker_key(name, |source| {
-                    source == ConfigSource::DynamicDefaultBroker
-                })
-            })
+            .map(|name| self.describe_broker_key(name, |source| source == ConfigSource::DynamicDefaultBroker))
             .collect()
     }
 
@@ -273,11 +232,7 @@ impl<'a> BrokerLayers<'a> {
         for (layer, source) in self.layers() {
             for name in &names {
                 if let Some(text) = layer.get(*name) {
-                    found.push((
-                        (*name).to_owned(),
-                        (!sensitive).then(|| text.clone()),
-                        source,
-                    ));
+                    found.push(((*name).to_owned(), (!sensitive).then(|| text.clone()), source));
                 }
             }
         }
@@ -287,17 +242,12 @@ impl<'a> BrokerLayers<'a> {
                 found.push(((*name).to_owned(), text, ConfigSource::Default));
             }
         }
-        found
-            .into_iter()
-            .skip_while(|(found, _, _)| found != name)
-            .collect()
+        found.into_iter().skip_while(|(found, _, _)| found != name).collect()
     }
 }
 
 fn source_of(synonyms: &Synonyms) -> ConfigSource {
-    synonyms
-        .first()
-        .map_or(ConfigSource::Default, |(_, _, source)| *source)
+    synonyms.first().map_or(ConfigSource::Default, |(_, _, source)| *source)
 }
 
 fn in_millis(value: ConfigValue, synonym: &Synonym) -> ConfigValue {
@@ -306,9 +256,7 @@ fn in_millis(value: ConfigValue, synonym: &Synonym) -> ConfigValue {
         Unit::Minutes => 60 * 1000,
         Unit::Hours => 60 * 60 * 1000,
     };
-    value.as_i64().map_or(value, |count| {
-        ConfigValue::Long(count.saturating_mul(factor))
-    })
+    value.as_i64().map_or(value, |count| ConfigValue::Long(count.saturating_mul(factor)))
 }
 
 /// Keys that are one setting in several units, and keys of one listener with the key of all.
@@ -316,17 +264,12 @@ fn broker_synonyms(name: &str) -> Vec<&str> {
     const FAMILIES: [&[&str]; 4] = [
         &["log.roll.ms", "log.roll.hours"],
         &["log.roll.jitter.ms", "log.roll.jitter.hours"],
-        &[
-            "log.retention.ms",
-            "log.retention.minutes",
-            "log.retention.hours",
-        ],
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
         &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
     ];
     // The scheduler's interval stands in for the other, never the reverse.
-    if let Some(family) = FAMILIES
-        .iter()
-        .find(|family| family.contains(&name) && name != "log.flush.scheduler.interval.ms")
+    if let Some(family) =
+        FAMILIES.iter().find(|family| family.contains(&name) && name != "log.flush.scheduler.interval.ms")
     {
         return family.to_vec();
     }
@@ -341,10 +284,7 @@ mod tests {
     use super::*;
 
     fn configs(pairs: &[(&str, &str)]) -> Configs {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     fn entry(entries: &[ConfigEntry], name: &str) -> (Option<String>, ConfigSource, Vec<String>) {
@@ -352,9 +292,7 @@ mod tests {
         let synonyms = entry
             .synonyms
             .iter()
-            .map(|(name, value, source)| {
-                format!("{name}={} {source:?}", value.as_deref().unwrap_or("-"))
-            })
+            .map(|(name, value, source)| format!("{name}={} {source:?}", value.as_deref().unwrap_or("-")))
             .collect();
         (entry.value.clone(), entry.source, synonyms)
     }
@@ -366,11 +304,7 @@ mod tests {
             configs(&[("log.segment.bytes", "2000000")]),
             configs(&[("log.segment.bytes", "1500000")]),
         );
-        let layers = BrokerLayers {
-            dynamic: &dynamic,
-            dynamic_default: &dynamic_default,
-            file: &file,
-        };
+        let layers = BrokerLayers { dynamic: &dynamic, dynamic_default: &dynamic_default, file: &file };
         let described = layers.describe_topic(&configs(&[("segment.bytes", " 4000000 ")]));
         assert_eq!(
             entry(&described, "segment.bytes"),
@@ -387,14 +321,8 @@ mod tests {
             )
         );
         let described = layers.describe_topic(&Configs::new());
-        assert_eq!(
-            entry(&described, "segment.bytes").0.as_deref(),
-            Some("3000000")
-        );
-        assert_eq!(
-            entry(&described, "segment.bytes").1,
-            ConfigSource::DynamicBroker
-        );
+        assert_eq!(entry(&described, "segment.bytes").0.as_deref(), Some("3000000"));
+        assert_eq!(entry(&described, "segment.bytes").1, ConfigSource::DynamicBroker);
         assert!(!described.iter().any(|e| e.name == "internal.segment.bytes"));
     }
 
@@ -403,43 +331,22 @@ mod tests {
         let file = configs(&[("log.retention.hours", "100"), ("log.roll.hours", "2")]);
         let layers = BrokerLayers::of_file(&file);
         let described = layers.describe_topic(&Configs::new());
-        assert_eq!(
-            entry(&described, "retention.ms"),
-            (Some("360000000".into()), ConfigSource::Default, vec![])
-        );
-        assert_eq!(
-            layers.topic_value(&Configs::new(), "segment.ms"),
-            ConfigValue::Long(7_200_000)
-        );
-        let file = configs(&[
-            ("log.retention.hours", "100"),
-            ("log.retention.minutes", "1"),
-        ]);
+        assert_eq!(entry(&described, "retention.ms"), (Some("360000000".into()), ConfigSource::Default, vec![]));
+        assert_eq!(layers.topic_value(&Configs::new(), "segment.ms"), ConfigValue::Long(7_200_000));
+        let file = configs(&[("log.retention.hours", "100"), ("log.retention.minutes", "1")]);
         assert_eq!(
             BrokerLayers::of_file(&file).topic_value(&Configs::new(), "retention.ms"),
             ConfigValue::Long(60_000)
         );
         let file = configs(&[("log.retention.hours", "-7")]);
-        assert_eq!(
-            BrokerLayers::of_file(&file).topic_value(&Configs::new(), "retention.ms"),
-            ConfigValue::Long(-1)
-        );
+        assert_eq!(BrokerLayers::of_file(&file).topic_value(&Configs::new(), "retention.ms"), ConfigValue::Long(-1));
     }
 
     #[test]
     fn a_newer_layer_counts_more_than_a_finer_unit() {
-        let (dynamic_default, file) = (
-            configs(&[("log.retention.hours", "1")]),
-            configs(&[("log.retention.ms", "5")]),
-        );
-        let layers = BrokerLayers {
-            dynamic_default: &dynamic_default,
-            ..BrokerLayers::of_file(&file)
-        };
-        assert_eq!(
-            layers.topic_value(&Configs::new(), "retention.ms"),
-            ConfigValue::Long(3_600_000)
-        );
+        let (dynamic_default, file) = (configs(&[("log.retention.hours", "1")]), configs(&[("log.retention.ms", "5")]));
+        let layers = BrokerLayers { dynamic_default: &dynamic_default, ..BrokerLayers::of_file(&file) };
+        assert_eq!(layers.topic_value(&Configs::new(), "retention.ms"), ConfigValue::Long(3_600_000));
     }
 
     #[test]
@@ -448,63 +355,32 @@ mod tests {
         let layers = BrokerLayers::of_file(&file);
         for def in topic().iter() {
             let value = layers.topic_value(&Configs::new(), def.name);
-            assert_eq!(
-                value.to_text().as_deref(),
-                def.default_text(),
-                "{}",
-                def.name
-            );
+            assert_eq!(value.to_text().as_deref(), def.default_text(), "{}", def.name);
         }
     }
 
     #[test]
     fn broker_keys_show_their_sources_and_hide_their_secrets() {
-        let dynamic = configs(&[
-            ("listener.name.tls.ssl.keystore.password", "secret"),
-            ("num.io.threads", "4"),
-        ]);
-        let file = configs(&[
-            ("ssl.keystore.password", "other"),
-            ("my.plugin.key", "x"),
-            ("num.io.threads", "2"),
-        ]);
-        let layers = BrokerLayers {
-            dynamic: &dynamic,
-            ..BrokerLayers::of_file(&file)
-        };
+        let dynamic = configs(&[("listener.name.tls.ssl.keystore.password", "secret"), ("num.io.threads", "4")]);
+        let file = configs(&[("ssl.keystore.password", "other"), ("my.plugin.key", "x"), ("num.io.threads", "2")]);
+        let layers = BrokerLayers { dynamic: &dynamic, ..BrokerLayers::of_file(&file) };
         let described = layers.describe_broker();
         let find = |name: &str| described.iter().find(|e| e.name == name).unwrap();
-        for name in [
-            "listener.name.tls.ssl.keystore.password",
-            "ssl.keystore.password",
-            "my.plugin.key",
-        ] {
+        for name in ["listener.name.tls.ssl.keystore.password", "ssl.keystore.password", "my.plugin.key"] {
             assert!(find(name).sensitive && find(name).value.is_none(), "{name}");
-            assert!(
-                find(name)
-                    .synonyms
-                    .iter()
-                    .all(|(_, value, _)| value.is_none())
-            );
+            assert!(find(name).synonyms.iter().all(|(_, value, _)| value.is_none()));
         }
         assert_eq!(find("my.plugin.key").config_type, None);
         assert_eq!(entry(&described, "num.io.threads").0.as_deref(), Some("4"));
         assert!(!find("num.io.threads").read_only && find("node.id").read_only);
-        assert!(
-            !described
-                .iter()
-                .any(|e| e.name == "leader.replication.throttled.rate")
-        );
+        assert!(!described.iter().any(|e| e.name == "leader.replication.throttled.rate"));
     }
 
     #[test]
     fn the_cluster_default_shows_only_itself() {
         let dynamic_default = configs(&[("num.io.threads", "4")]);
         let file = configs(&[("num.io.threads", "2")]);
-        let layers = BrokerLayers {
-            dynamic_default: &dynamic_default,
-            ..BrokerLayers::of_file(&file)
-        };
+        let layers = BrokerLayers { dynamic_default: &dynamic_default, ..BrokerLayers::of_file(&file) };
         let described = layers.describe_broker_default();
         assert_eq!(described.len(), 1);
         assert_eq!(
@@ -521,30 +397,15 @@ mod tests {
     fn groups_take_the_brokers_values() {
         let file = configs(&[("group.consumer.session.timeout.ms", "50000")]);
         let layers = BrokerLayers::of_file(&file);
-        let described =
-            layers.describe_group(&configs(&[("share.isolation.level", "read_committed")]));
-        assert_eq!(
-            entry(&described, "consumer.session.timeout.ms")
-                .0
-                .as_deref(),
-            Some("50000")
-        );
-        assert_eq!(
-            entry(&described, "share.isolation.level").1,
-            ConfigSource::Group
-        );
-        assert_eq!(
-            entry(&described, "streams.assignor.name").0.as_deref(),
-            Some("sticky")
-        );
+        let described = layers.describe_group(&configs(&[("share.isolation.level", "read_committed")]));
+        assert_eq!(entry(&described, "consumer.session.timeout.ms").0.as_deref(), Some("50000"));
+        assert_eq!(entry(&described, "share.isolation.level").1, ConfigSource::Group);
+        assert_eq!(entry(&described, "streams.assignor.name").0.as_deref(), Some("sticky"));
     }
 
     #[test]
     fn an_unreadable_old_value_is_passed_over() {
         let file = configs(&[("num.io.threads", "many")]);
-        assert_eq!(
-            BrokerLayers::of_file(&file).value("num.io.threads"),
-            ConfigValue::Int(8)
-        );
+        assert_eq!(BrokerLayers::of_file(&file).value("num.io.threads"), ConfigValue::Int(8));
     }
 }

@@ -101,10 +101,7 @@ impl TopicConfig {
         let policies = get.list("cleanup.policy");
         let has = |policy: &str| policies.iter().any(|p| p == policy);
         Self {
-            cleanup_policy: CleanupPolicy {
-                compact: has("compact"),
-                delete: has("delete"),
-            },
+            cleanup_policy: CleanupPolicy { compact: has("compact"), delete: has("delete") },
             retention: RetentionLimits {
                 ms: get.long("retention.ms"),
                 bytes: get.long("retention.bytes"),
@@ -113,10 +110,7 @@ impl TopicConfig {
                 file_delete_delay_ms: get.long("file.delete.delay.ms"),
             },
             segment: SegmentLimits {
-                bytes: get
-                    .value("internal.segment.bytes")
-                    .as_i32()
-                    .unwrap_or_else(|| get.int("segment.bytes")),
+                bytes: get.value("internal.segment.bytes").as_i32().unwrap_or_else(|| get.int("segment.bytes")),
                 ms: get.long("segment.ms"),
                 jitter_ms: get.long("segment.jitter.ms"),
                 index_bytes: get.int("segment.index.bytes"),
@@ -159,11 +153,7 @@ impl TopicConfig {
 }
 
 /// Whether `configs` may be all that is set for a topic. `existing` is what was set before (empty for a new topic).
-pub fn validate_topic(
-    configs: &Configs,
-    existing: &Configs,
-    layers: &BrokerLayers<'_>,
-) -> Result<(), ConfigError> {
+pub fn validate_topic(configs: &Configs, existing: &Configs, layers: &BrokerLayers<'_>) -> Result<(), ConfigError> {
     for name in configs.keys() {
         if topic().get(name).is_none() {
             return Err(ConfigError(format!("Unknown topic config name: {name}")));
@@ -174,14 +164,8 @@ pub fn validate_topic(
             def.parse(text)?;
         }
     }
-    let get = Values {
-        overrides: configs,
-        layers,
-    };
-    let (min, max) = (
-        get.long("min.compaction.lag.ms"),
-        get.long("max.compaction.lag.ms"),
-    );
+    let get = Values { overrides: configs, layers };
+    let (min, max) = (get.long("min.compaction.lag.ms"), get.long("max.compaction.lag.ms"));
     if min > max {
         return Err(ConfigError(format!(
             "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
@@ -193,9 +177,7 @@ pub fn validate_topic(
                 .to_owned(),
         ));
     }
-    let was_remote = existing
-        .get("remote.storage.enable")
-        .is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+    let was_remote = existing.get("remote.storage.enable").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
     if was_remote && !get.boolean("remote.log.delete.on.disable") {
         return Err(ConfigError(
             "It is invalid to disable remote storage without deleting remote data. \
@@ -256,70 +238,34 @@ mod tests {
     use super::*;
 
     fn configs(pairs: &[(&str, &str)]) -> Configs {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     fn refused(pairs: &[(&str, &str)]) -> String {
         let file = Configs::new();
-        validate_topic(
-            &configs(pairs),
-            &Configs::new(),
-            &BrokerLayers::of_file(&file),
-        )
-        .unwrap_err()
-        .to_string()
+        validate_topic(&configs(pairs), &Configs::new(), &BrokerLayers::of_file(&file)).unwrap_err().to_string()
     }
 
     #[test]
     fn defaults_and_overrides_are_typed() {
-        let file = configs(&[
-            ("min.insync.replicas", "2"),
-            ("log.cleanup.policy", "compact,delete"),
-        ]);
-        let overrides = configs(&[
-            ("message.timestamp.type", "LogAppendTime"),
-            ("retention.bytes", "10"),
-        ]);
+        let file = configs(&[("min.insync.replicas", "2"), ("log.cleanup.policy", "compact,delete")]);
+        let overrides = configs(&[("message.timestamp.type", "LogAppendTime"), ("retention.bytes", "10")]);
         let config = TopicConfig::new(&overrides, &BrokerLayers::of_file(&file));
         assert_eq!(config.replication.min_insync_replicas, 2);
-        assert_eq!(
-            config.cleanup_policy,
-            CleanupPolicy {
-                compact: true,
-                delete: true
-            }
-        );
+        assert_eq!(config.cleanup_policy, CleanupPolicy { compact: true, delete: true });
         assert_eq!(config.message.timestamp_type, TimestampType::LogAppendTime);
         assert_eq!(config.message.max_bytes, 1_048_588);
-        assert_eq!(
-            (config.retention.ms, config.retention.bytes),
-            (604_800_000, 10)
-        );
+        assert_eq!((config.retention.ms, config.retention.bytes), (604_800_000, 10));
         assert_eq!(config.segment.bytes, 1_073_741_824);
-        let small = TopicConfig::new(
-            &configs(&[("internal.segment.bytes", "1024")]),
-            &BrokerLayers::of_file(&file),
-        );
+        let small = TopicConfig::new(&configs(&[("internal.segment.bytes", "1024")]), &BrokerLayers::of_file(&file));
         assert_eq!(small.segment.bytes, 1024);
     }
 
     #[test]
     fn neither_policy_keeps_everything() {
         let file = Configs::new();
-        let config = TopicConfig::new(
-            &configs(&[("cleanup.policy", "")]),
-            &BrokerLayers::of_file(&file),
-        );
-        assert_eq!(
-            config.cleanup_policy,
-            CleanupPolicy {
-                compact: false,
-                delete: false
-            }
-        );
+        let config = TopicConfig::new(&configs(&[("cleanup.policy", "")]), &BrokerLayers::of_file(&file));
+        assert_eq!(config.cleanup_policy, CleanupPolicy { compact: false, delete: false });
     }
 
     #[test]
@@ -337,37 +283,17 @@ mod tests {
             "Invalid value 1000 for configuration segment.bytes: Value must be at least 1048576"
         );
         assert_eq!(
-            refused(&[
-                ("min.compaction.lag.ms", "10"),
-                ("max.compaction.lag.ms", "5")
-            ]),
+            refused(&[("min.compaction.lag.ms", "10"), ("max.compaction.lag.ms", "5")]),
             "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"
         );
-        assert!(
-            refused(&[("remote.storage.enable", "true")])
-                .starts_with("Tiered Storage functionality is disabled")
-        );
+        assert!(refused(&[("remote.storage.enable", "true")]).starts_with("Tiered Storage functionality is disabled"));
     }
 
     #[test]
     fn the_brokers_defaults_take_part_in_the_checks() {
         let file = configs(&[("log.cleaner.max.compaction.lag.ms", "5")]);
         let layers = BrokerLayers::of_file(&file);
-        assert!(
-            validate_topic(
-                &configs(&[("min.compaction.lag.ms", "10")]),
-                &Configs::new(),
-                &layers
-            )
-            .is_err()
-        );
-        assert!(
-            validate_topic(
-                &configs(&[("min.compaction.lag.ms", "5")]),
-                &Configs::new(),
-                &layers
-            )
-            .is_ok()
-        );
+        assert!(validate_topic(&configs(&[("min.compaction.lag.ms", "10")]), &Configs::new(), &layers).is_err());
+        assert!(validate_topic(&configs(&[("min.compaction.lag.ms", "5")]), &Configs::new(), &layers).is_ok());
     }
 }

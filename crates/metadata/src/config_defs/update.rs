@@ -27,34 +27,20 @@ const LISTENER_ONLY: [&str; 10] = [
 
 /// `listener.name.tls.ssl.keystore.type` → `ssl.keystore.type`.
 pub fn listener_base_name(name: &str) -> Option<&str> {
-    name.strip_prefix("listener.name.")?
-        .split_once('.')
-        .map(|(_, base)| base)
-        .filter(|base| !base.is_empty())
+    name.strip_prefix("listener.name.")?.split_once('.').map(|(_, base)| base).filter(|base| !base.is_empty())
 }
 
 /// Whether `configs` may be what is set dynamically. Keys that nobody knows are let through: a plugin may read them.
 pub fn validate_broker_update(configs: &Configs, scope: BrokerScope) -> Result<(), ConfigError> {
     let refuse = |text: &str, wrong: &dyn Fn(&str) -> bool| {
-        let names: Vec<&str> = configs
-            .keys()
-            .map(String::as_str)
-            .filter(|name| wrong(name))
-            .collect();
-        if names.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError(format!("{text}: [{}]", names.join(", "))))
-        }
+        let names: Vec<&str> = configs.keys().map(String::as_str).filter(|name| wrong(name)).collect();
+        if names.is_empty() { Ok(()) } else { Err(ConfigError(format!("{text}: [{}]", names.join(", ")))) }
     };
     let update = |name: &str| broker().get(name).map(|def| def.update);
-    refuse("Cannot update these configs dynamically", &|name| {
-        update(name) == Some(UpdateMode::ReadOnly)
+    refuse("Cannot update these configs dynamically", &|name| update(name) == Some(UpdateMode::ReadOnly))?;
+    refuse("These security configs can be dynamically updated only per-listener using the listener prefix", &|name| {
+        LISTENER_ONLY.contains(&name)
     })?;
-    refuse(
-        "These security configs can be dynamically updated only per-listener using the listener prefix",
-        &|name| LISTENER_ONLY.contains(&name),
-    )?;
     for (name, text) in configs {
         let known = broker().get(listener_base_name(name).unwrap_or(name));
         if let Some(def) = known {
@@ -62,12 +48,9 @@ pub fn validate_broker_update(configs: &Configs, scope: BrokerScope) -> Result<(
         }
     }
     if scope == BrokerScope::ClusterDefault {
-        refuse(
-            "Cannot update these configs at default cluster level, broker id must be specified",
-            &|name| {
-                update(name) == Some(UpdateMode::PerBroker) || listener_base_name(name).is_some()
-            },
-        )?;
+        refuse("Cannot update these configs at default cluster level, broker id must be specified", &|name| {
+            update(name) == Some(UpdateMode::PerBroker) || listener_base_name(name).is_some()
+        })?;
     }
     Ok(())
 }
@@ -78,32 +61,21 @@ mod tests {
 
     fn refused(scope: BrokerScope, name: &str, value: &str) -> Option<String> {
         let configs = Configs::from([(name.to_owned(), value.to_owned())]);
-        validate_broker_update(&configs, scope)
-            .err()
-            .map(|error| error.0)
+        validate_broker_update(&configs, scope).err().map(|error| error.0)
     }
 
     #[test]
     fn keys_change_where_they_can() {
         use BrokerScope::{ClusterDefault, OneBroker};
         assert_eq!(refused(ClusterDefault, "log.retention.ms", "5"), None);
-        assert_eq!(
-            refused(OneBroker, "leader.replication.throttled.rate", "5"),
-            None
-        );
+        assert_eq!(refused(OneBroker, "leader.replication.throttled.rate", "5"), None);
         assert_eq!(refused(OneBroker, "my.plugin.key", "5"), None);
-        assert_eq!(
-            refused(OneBroker, "node.id", "5").unwrap(),
-            "Cannot update these configs dynamically: [node.id]"
-        );
+        assert_eq!(refused(OneBroker, "node.id", "5").unwrap(), "Cannot update these configs dynamically: [node.id]");
         assert_eq!(
             refused(OneBroker, "ssl.keystore.type", "PEM").unwrap(),
             "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.type]"
         );
-        assert_eq!(
-            refused(OneBroker, "listener.name.tls.ssl.keystore.type", "PEM"),
-            None
-        );
+        assert_eq!(refused(OneBroker, "listener.name.tls.ssl.keystore.type", "PEM"), None);
         assert_eq!(
             refused(ClusterDefault, "listeners", "PLAINTEXT://:1").unwrap(),
             "Cannot update these configs at default cluster level, broker id must be specified: [listeners]"

@@ -33,11 +33,7 @@ impl Valid {
         }
         match self {
             Self::Anything => Ok(()),
-            Self::Range {
-                min,
-                max,
-                or_minus_one,
-            } => {
+            Self::Range { min, max, or_minus_one } => {
                 let Some(number) = value.number() else {
                     return Ok(());
                 };
@@ -48,9 +44,9 @@ impl Valid {
                 let below = number < bound(min);
                 let above = max.is_some_and(|max| number > bound(max));
                 match (or_minus_one, max) {
-                    (true, Some(max)) if below || above => refuse(format!(
-                        "Value must be between {min} and {max} or equal to -1"
-                    )),
+                    (true, Some(max)) if below || above => {
+                        refuse(format!("Value must be between {min} and {max} or equal to -1"))
+                    }
                     _ if below => refuse(format!("Value must be at least {min}")),
                     (_, Some(max)) if above => refuse(format!("Value must be no more than {max}")),
                     _ => Ok(()),
@@ -64,10 +60,7 @@ impl Valid {
             },
             Self::AnyCaseOf(values) => match value.as_str() {
                 Some(text) if !values.iter().any(|v| v.eq_ignore_ascii_case(text)) => {
-                    refuse(format!(
-                        "String must be one of (case insensitive): {}",
-                        values.join(", ")
-                    ))
+                    refuse(format!("String must be one of (case insensitive): {}", values.join(", ")))
                 }
                 _ => Ok(()),
             },
@@ -101,19 +94,15 @@ impl Valid {
             _ => None,
         };
         if def.non_empty && entries.is_empty() {
-            let values = allowed.map_or_else(
-                || "any non-empty value".to_owned(),
-                |values| format!("[{}]", values.join(", ")),
-            );
+            let values =
+                allowed.map_or_else(|| "any non-empty value".to_owned(), |values| format!("[{}]", values.join(", ")));
             return Err(ConfigError(format!(
                 "Configuration '{name}' must not be empty. Valid values include: {values}"
             )));
         }
         for entry in entries {
             if entry.is_empty() {
-                return Err(ConfigError(format!(
-                    "Configuration '{name}' values must not be empty."
-                )));
+                return Err(ConfigError(format!("Configuration '{name}' values must not be empty.")));
             }
             if let Some(values) = allowed
                 && !values.contains(&entry.as_str())
@@ -132,10 +121,7 @@ impl Valid {
 fn are_replicas(entries: &[String]) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let replica = |entry: &String| {
-        entry.is_empty()
-            || entry
-                .split_once(':')
-                .is_some_and(|(partition, broker)| number(partition) && number(broker))
+        entry.is_empty() || entry.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker))
     };
     entries.iter().all(replica) || entries.concat() == "*"
 }
@@ -180,12 +166,7 @@ fn parts(mut text: &str, units: &str) -> bool {
             None => (number, ""),
         };
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty()
-            || whole.len() > 18
-            || !digits(whole)
-            || fraction.len() > 9
-            || !digits(fraction)
-        {
+        if whole.is_empty() || whole.len() > 18 || !digits(whole) || fraction.len() > 9 || !digits(fraction) {
             return false;
         }
         text = &text[end + 1..];
@@ -232,30 +213,17 @@ mod tests {
     #[test]
     fn gzip_takes_its_levels_and_minus_one() {
         let def = topic().get("compression.gzip.level").unwrap();
-        for (text, valid) in [
-            ("-1", true),
-            ("1", true),
-            ("9", true),
-            ("0", false),
-            ("10", false),
-        ] {
+        for (text, valid) in [("-1", true), ("1", true), ("9", true), ("0", false), ("10", false)] {
             assert_eq!(def.parse(text).is_ok(), valid, "{text}");
         }
     }
 
     #[test]
     fn throttled_replicas() {
-        let def = topic()
-            .get("leader.replication.throttled.replicas")
-            .unwrap();
-        for (text, valid) in [
-            ("*", true),
-            ("", true),
-            ("0:1,2:3", true),
-            ("0:1,*", false),
-            ("0", false),
-            ("a:b", false),
-        ] {
+        let def = topic().get("leader.replication.throttled.replicas").unwrap();
+        for (text, valid) in
+            [("*", true), ("", true), ("0:1,2:3", true), ("0:1,*", false), ("0", false), ("a:b", false)]
+        {
             assert_eq!(def.parse(text).is_ok(), valid, "{text}");
         }
     }
@@ -263,13 +231,7 @@ mod tests {
     #[test]
     fn where_a_share_group_starts() {
         let def = group().get("share.auto.offset.reset").unwrap();
-        for text in [
-            "latest",
-            "earliest",
-            "by_duration:P1D",
-            "by_duration:PT1H30M",
-            "by_duration:P2DT0.5S",
-        ] {
+        for text in ["latest", "earliest", "by_duration:P1D", "by_duration:PT1H30M", "by_duration:P2DT0.5S"] {
             def.parse(text).unwrap();
         }
         for text in [

@@ -93,11 +93,7 @@ impl ConfigValue {
             ConfigType::Boolean if trimmed.eq_ignore_ascii_case("true") => Self::Boolean(true),
             ConfigType::Boolean if trimmed.eq_ignore_ascii_case("false") => Self::Boolean(false),
             ConfigType::Boolean => {
-                return Err(ConfigError::value(
-                    name,
-                    text,
-                    "Expected value to be either true or false",
-                ));
+                return Err(ConfigError::value(name, text, "Expected value to be either true or false"));
             }
             ConfigType::Int => Self::Int(trimmed.parse().map_err(|_| number())?),
             ConfigType::Short => Self::Short(trimmed.parse().map_err(|_| number())?),
@@ -247,9 +243,7 @@ mod tests {
     use super::*;
 
     fn parse(kind: ConfigType, text: &str) -> Result<String, String> {
-        ConfigValue::parse("k", kind, text)
-            .map(|value| value.to_string())
-            .map_err(|error| error.to_string())
+        ConfigValue::parse("k", kind, text).map(|value| value.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -274,10 +268,7 @@ mod tests {
         );
         assert_eq!(
             parse(ConfigType::Boolean, "yes"),
-            Err(
-                "Invalid value yes for configuration k: Expected value to be either true or false"
-                    .into()
-            )
+            Err("Invalid value yes for configuration k: Expected value to be either true or false".into())
         );
         for text in ["inf", "nan", "", "0x1p3", "1_0"] {
             assert!(parse(ConfigType::Double, text).is_err(), "{text}");

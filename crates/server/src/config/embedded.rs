@@ -9,10 +9,7 @@ pub fn embedded(data_dir: &str) -> Properties {
     for (key, value) in [
         ("node.id", "1"),
         ("process.roles", "broker,controller"),
-        (
-            "listeners",
-            "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093",
-        ),
+        ("listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
         ("controller.listener.names", "CONTROLLER"),
         ("controller.quorum.bootstrap.servers", "localhost:9093"),
         ("log.dirs", data_dir),

@@ -8,20 +8,13 @@ use super::mistakes::Findings;
 use super::properties::Properties;
 use ottla_metadata::config_defs::{self, Default};
 
-pub(super) const STANDARD_AUTHORIZER: &str =
-    "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+pub(super) const STANDARD_AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
 
 /// Classes that would take part in deciding, and what they decide.
 const GUARDING_CLASSES: [(&str, &str); 5] = [
-    (
-        "alter.config.policy.class.name",
-        "which configurations may be set",
-    ),
+    ("alter.config.policy.class.name", "which configurations may be set"),
     ("client.quota.callback.class", "which quota a client has"),
-    (
-        "create.topic.policy.class.name",
-        "which topics may be created",
-    ),
+    ("create.topic.policy.class.name", "which topics may be created"),
     ("principal.builder.class", "who a client is"),
     ("security.providers", "which cryptography is used"),
 ];
@@ -46,16 +39,11 @@ pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &
             );
         }
     }
-    let authorizer = properties
-        .get("authorizer.class.name")
-        .unwrap_or_default()
-        .trim();
+    let authorizer = properties.get("authorizer.class.name").unwrap_or_default().trim();
     if !authorizer.is_empty() && authorizer != STANDARD_AUTHORIZER {
         findings.mistake(
             "authorizer.class.name",
-            format!(
-                "authorizer {authorizer} is unknown: the one there is, is {STANDARD_AUTHORIZER}"
-            ),
+            format!("authorizer {authorizer} is unknown: the one there is, is {STANDARD_AUTHORIZER}"),
         );
     }
     for (key, decides) in GUARDING_CLASSES {
@@ -68,10 +56,7 @@ pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &
     }
     for key in SKIPPED_CLASSES {
         if let Some(class) = given(properties, key) {
-            findings.warning(
-                key,
-                format!("{key}={class} is skipped: Java classes cannot be loaded here"),
-            );
+            findings.warning(key, format!("{key}={class} is skipped: Java classes cannot be loaded here"));
         }
     }
     if let Some(providers) = given(properties, "config.providers") {
@@ -80,9 +65,7 @@ pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &
             format!("config.providers={providers} is not there yet, so the values that it would fetch are missing"),
         );
     }
-    if given(properties, "remote.log.storage.system.enable")
-        .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-    {
+    if given(properties, "remote.log.storage.system.enable").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         findings.mistake(
             "remote.log.storage.system.enable",
             "tiered storage is not there yet: records that lie in remote storage could not be read",

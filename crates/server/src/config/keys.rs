@@ -8,12 +8,7 @@ use ottla_metadata::config_defs::{self, ConfigDef, Default, listener_base_name};
 const AUTHORIZER_KEYS: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
 
 /// Keys of plugins and clients inside a broker; what follows is theirs.
-const FOREIGN_PREFIXES: [&str; 4] = [
-    "rlmm.config.",
-    "rsm.config.",
-    "metrics.context.",
-    "listener.name.",
-];
+const FOREIGN_PREFIXES: [&str; 4] = ["rlmm.config.", "rsm.config.", "metrics.context.", "listener.name."];
 
 /// Our own keys begin with this, so that none of Kafka's is ever taken for one.
 const OWN_PREFIX: &str = "ottla.";
@@ -54,27 +49,18 @@ fn known(key: &str, text: &str, def: &ConfigDef, findings: &Findings<'_>) {
 }
 
 fn unknown(key: &str, findings: &Findings<'_>) {
-    if AUTHORIZER_KEYS.contains(&key)
-        || FOREIGN_PREFIXES
-            .iter()
-            .any(|prefix| key.starts_with(prefix))
-    {
+    if AUTHORIZER_KEYS.contains(&key) || FOREIGN_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
         return;
     }
     if key.starts_with(OWN_PREFIX) {
         findings.mistake(key, format!("there is no key {key}"));
         return;
     }
-    let nearest = config_defs::broker().nearest(key).or_else(|| {
-        AUTHORIZER_KEYS
-            .into_iter()
-            .find(|own| own.replace('.', "") == key.replace(['.', '_', '-'], ""))
-    });
+    let nearest = config_defs::broker()
+        .nearest(key)
+        .or_else(|| AUTHORIZER_KEYS.into_iter().find(|own| own.replace('.', "") == key.replace(['.', '_', '-'], "")));
     match nearest {
-        Some(nearest) => findings.warning(
-            key,
-            format!("{key} is unknown and has no effect; did you mean {nearest}?"),
-        ),
+        Some(nearest) => findings.warning(key, format!("{key} is unknown and has no effect; did you mean {nearest}?")),
         None => findings.warning(key, format!("{key} is unknown and has no effect")),
     }
 }

@@ -37,14 +37,9 @@ impl SecurityProtocol {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Plaintext,
-            Self::Ssl,
-            Self::SaslPlaintext,
-            Self::SaslSsl,
-        ]
-        .into_iter()
-        .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+        [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl]
+            .into_iter()
+            .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
     }
 
     pub fn name(self) -> &'static str {
@@ -80,11 +75,7 @@ pub struct ProtocolMap(BTreeMap<String, SecurityProtocol>);
 impl ProtocolMap {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut map = BTreeMap::new();
-        for entry in text
-            .split(',')
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-        {
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let Some((name, protocol)) = entry.rsplit_once(':') else {
                 return Err(format!(
                     "Error parsing configuration property 'listener.security.protocol.map': '{entry}' is not name:protocol"
@@ -108,22 +99,14 @@ impl ProtocolMap {
     /// Controller listeners are plaintext unless they, or others, are named after a protocol that is not.
     pub(super) fn add_controller_defaults(&mut self, controllers: &[String], listeners: &[String]) {
         let secured = |name: &str| {
-            SecurityProtocol::parse(name.trim())
-                .is_some_and(|protocol| protocol != SecurityProtocol::Plaintext)
+            SecurityProtocol::parse(name.trim()).is_some_and(|protocol| protocol != SecurityProtocol::Plaintext)
         };
         let names = listeners.iter().filter_map(|entry| entry.split(':').next());
-        if controllers
-            .iter()
-            .map(String::as_str)
-            .chain(names)
-            .any(secured)
-        {
+        if controllers.iter().map(String::as_str).chain(names).any(secured) {
             return;
         }
         for name in controllers {
-            self.0
-                .entry(normalized(name))
-                .or_insert(SecurityProtocol::Plaintext);
+            self.0.entry(normalized(name)).or_insert(SecurityProtocol::Plaintext);
         }
     }
 }
@@ -133,21 +116,12 @@ pub(super) fn normalized(name: &str) -> String {
 }
 
 /// `NAME://host:port`, each with the protocol of its name.
-pub(super) fn parse_listeners(
-    entries: &[String],
-    protocols: &ProtocolMap,
-) -> Result<Vec<Listener>, String> {
-    let error = |text: String| {
-        Err(format!(
-            "Error creating broker listeners from '{}': {text}",
-            entries.join(",")
-        ))
-    };
+pub(super) fn parse_listeners(entries: &[String], protocols: &ProtocolMap) -> Result<Vec<Listener>, String> {
+    let error = |text: String| Err(format!("Error creating broker listeners from '{}': {text}", entries.join(",")));
     let mut listeners: Vec<Listener> = Vec::new();
     for entry in entries {
-        let parsed = entry
-            .split_once("://")
-            .and_then(|(name, address)| Some((normalized(name), parse_host_port(address)?)));
+        let parsed =
+            entry.split_once("://").and_then(|(name, address)| Some((normalized(name), parse_host_port(address)?)));
         let Some((name, (host, port))) = parsed else {
             return error(format!("Unable to parse {entry} to a broker endpoint"));
         };
@@ -157,12 +131,7 @@ pub(super) fn parse_listeners(
         if listeners.iter().any(|known| known.name == name) {
             return error("Each listener must have a different name".to_owned());
         }
-        listeners.push(Listener {
-            name,
-            protocol,
-            host: (!host.is_empty()).then_some(host),
-            port,
-        });
+        listeners.push(Listener { name, protocol, host: (!host.is_empty()).then_some(host), port });
     }
     Ok(listeners)
 }
@@ -189,12 +158,8 @@ pub(super) fn check_distinct_ports(listeners: &[Listener]) -> Result<(), String>
 /// `host:port`, `[ipv6]:port` or `:port`.
 pub(super) fn parse_host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.trim().rsplit_once(':')?;
-    let host = host
-        .strip_prefix('[')
-        .map_or(Some(host), |host| host.strip_suffix(']'))?;
-    let valid = host
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-%._:".contains(c));
+    let host = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;
+    let valid = host.chars().all(|c| c.is_ascii_alphanumeric() || "-%._:".contains(c));
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let port = port.parse().ok().filter(|_| digits && valid)?;
     Some((host.to_owned(), port))
@@ -204,8 +169,7 @@ pub(super) fn parse_host_port(text: &str) -> Option<(String, u16)> {
 mod tests {
     use super::*;
 
-    const DEFAULT: &str =
-        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT";
+    const DEFAULT: &str = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT";
 
     fn parse(entries: &[&str]) -> Result<Vec<Listener>, String> {
         let entries: Vec<String> = entries.iter().map(|e| (*e).to_owned()).collect();
@@ -214,12 +178,7 @@ mod tests {
 
     #[test]
     fn listeners_have_names_hosts_and_ports() {
-        let listeners = parse(&[
-            "plaintext://:9092",
-            "SSL://[::1]:9093",
-            "SASL_SSL://a.b-c:0",
-        ])
-        .unwrap();
+        let listeners = parse(&["plaintext://:9092", "SSL://[::1]:9093", "SASL_SSL://a.b-c:0"]).unwrap();
         assert_eq!(listeners[0].to_string(), "PLAINTEXT://:9092");
         assert_eq!(listeners[0].host, None);
         assert_eq!(listeners[1].host.as_deref(), Some("::1"));
@@ -242,16 +201,8 @@ mod tests {
         ] {
             assert!(parse(&[entry]).is_err(), "{entry}");
         }
-        assert!(
-            parse(&["SSL://:1", "ssl://:2"])
-                .unwrap_err()
-                .contains("different name")
-        );
-        assert!(
-            ProtocolMap::parse("A:WRONG")
-                .unwrap_err()
-                .contains("Invalid security protocol `WRONG`")
-        );
+        assert!(parse(&["SSL://:1", "ssl://:2"]).unwrap_err().contains("different name"));
+        assert!(ProtocolMap::parse("A:WRONG").unwrap_err().contains("Invalid security protocol `WRONG`"));
         assert!(ProtocolMap::parse("A").is_err());
     }
 

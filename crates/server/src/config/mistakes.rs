@@ -35,8 +35,7 @@ impl fmt::Display for InvalidConfig {
             [only] => write!(f, "{only}"),
             all => {
                 write!(f, "{} mistakes in the configuration:", all.len())?;
-                all.iter()
-                    .try_for_each(|mistake| write!(f, "\n  {mistake}"))
+                all.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
             }
         }
     }
@@ -53,12 +52,7 @@ pub(super) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(super) fn new(properties: &'a Properties) -> Self {
-        Self {
-            properties,
-            mistakes: RefCell::default(),
-            warnings: RefCell::default(),
-            bad_keys: RefCell::default(),
-        }
+        Self { properties, mistakes: RefCell::default(), warnings: RefCell::default(), bad_keys: RefCell::default() }
     }
 
     pub(super) fn mistake(&self, key: &str, text: impl Into<String>) {
@@ -92,9 +86,6 @@ impl<'a> Findings<'a> {
     }
 
     fn remark(&self, key: &str, text: impl Into<String>) -> Remark {
-        Remark {
-            origin: self.properties.origin(key),
-            text: text.into(),
-        }
+        Remark { origin: self.properties.origin(key), text: text.into() }
     }
 }

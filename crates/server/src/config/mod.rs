@@ -16,13 +16,10 @@ mod settings;
 pub use embedded::embedded;
 pub use listeners::{Listener, ProtocolMap, SecurityProtocol};
 pub use mistakes::{InvalidConfig, Remark};
-pub use node::{
-    Authorization, Directories, Identity, Loaded, Network, NodeConfig, QuorumSettings, Roles,
-};
+pub use node::{Authorization, Directories, Identity, Loaded, Network, NodeConfig, QuorumSettings, Roles};
 pub use properties::{MalformedEscape, MalformedOverride, Origin, Properties};
 pub use quorum::Voter;
 pub use settings::{
-    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings,
-    MetadataLogSettings, QuorumTimers, ReplicaSettings, RequestSettings, SocketSettings,
-    TopicSettings,
+    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
+    ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };

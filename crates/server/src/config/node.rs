@@ -9,9 +9,8 @@ use super::mistakes::{Findings, InvalidConfig, Remark};
 use super::properties::{Origin, Properties};
 use super::quorum::{Voter, parse_bootstrap_servers, parse_voters};
 use super::settings::{
-    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings,
-    MetadataLogSettings, QuorumTimers, Reader, ReplicaSettings, RequestSettings, SocketSettings,
-    TopicSettings,
+    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
+    Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
 use super::{keys, roles};
 use ottla_metadata::config_defs::{BrokerLayers, Configs};
@@ -90,9 +89,7 @@ pub struct Network {
 
 impl Network {
     pub fn is_controller_listener(&self, name: &str) -> bool {
-        self.controller_listener_names
-            .iter()
-            .any(|known| known == name)
+        self.controller_listener_names.iter().any(|known| known == name)
     }
 }
 
@@ -128,20 +125,13 @@ impl NodeConfig {
         let properties = with_node_id(properties);
         let findings = Findings::new(&properties);
         keys::check(&properties, &findings);
-        let file: Configs = properties
-            .iter()
-            .map(|(key, value, _)| (key.to_owned(), value.to_owned()))
-            .collect();
-        let reader = Reader {
-            layers: BrokerLayers::of_file(&file),
-        };
+        let file: Configs = properties.iter().map(|(key, value, _)| (key.to_owned(), value.to_owned())).collect();
+        let reader = Reader { layers: BrokerLayers::of_file(&file) };
         let identity = identity(&reader, &findings);
         let network = network(&reader, &properties, &findings);
         let quorum = quorum(&reader, &findings);
-        let network = Network {
-            advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum),
-            ..network
-        };
+        let network =
+            Network { advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum), ..network };
         let authorization = authorization(&properties, &findings);
         guards::check(&properties, &network.listeners, &findings);
         roles::check(&identity, &network, &quorum, &properties, &findings);
@@ -180,10 +170,7 @@ fn with_node_id(properties: &Properties) -> Properties {
     let mut properties = properties.clone();
     for (given, missing) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
         if let (Some(id), None) = (properties.get(given), properties.get(missing)) {
-            let (id, origin) = (
-                id.to_owned(),
-                properties.origin(given).unwrap_or(Origin::Program),
-            );
+            let (id, origin) = (id.to_owned(), properties.origin(given).unwrap_or(Origin::Program));
             properties.set(missing, id, origin);
             break;
         }
@@ -215,36 +202,24 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
     const MAP: &str = "listener.security.protocol.map";
     let entries = reader.list("listeners");
     let controllers = reader.list("controller.listener.names");
-    let mut protocols = parsed(
-        findings,
-        MAP,
-        ProtocolMap::parse(&reader.text(MAP).unwrap_or_default()),
-    )
-    .unwrap_or_default();
+    let mut protocols =
+        parsed(findings, MAP, ProtocolMap::parse(&reader.text(MAP).unwrap_or_default())).unwrap_or_default();
     if properties.get(MAP).is_none() {
         protocols.add_controller_defaults(&controllers, &entries);
     }
-    let listeners =
-        parsed(findings, "listeners", parse_listeners(&entries, &protocols)).unwrap_or_default();
+    let listeners = parsed(findings, "listeners", parse_listeners(&entries, &protocols)).unwrap_or_default();
     parsed(findings, "listeners", check_distinct_ports(&listeners));
-    let controller_listener_names: Vec<String> =
-        controllers.iter().map(|name| normalized(name)).collect();
+    let controller_listener_names: Vec<String> = controllers.iter().map(|name| normalized(name)).collect();
     let advertised = match reader.value("advertised.listeners").as_list() {
-        Some(entries) => parsed(
-            findings,
-            "advertised.listeners",
-            parse_listeners(entries, &protocols),
-        )
-        .unwrap_or_default(),
+        Some(entries) => {
+            parsed(findings, "advertised.listeners", parse_listeners(entries, &protocols)).unwrap_or_default()
+        }
         None => listeners.clone(),
     };
-    let (advertised_controllers, advertised) = advertised
-        .into_iter()
-        .partition(|listener| controller_listener_names.contains(&listener.name));
+    let (advertised_controllers, advertised) =
+        advertised.into_iter().partition(|listener| controller_listener_names.contains(&listener.name));
     Network {
-        inter_broker_listener_name: roles::inter_broker_listener_name(
-            reader, properties, &protocols, findings,
-        ),
+        inter_broker_listener_name: roles::inter_broker_listener_name(reader, properties, &protocols, findings),
         listeners,
         advertised,
         advertised_controllers,
@@ -254,18 +229,11 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
 }
 
 fn quorum(reader: &Reader<'_>, findings: &Findings<'_>) -> QuorumSettings {
-    let (voters, servers) = (
-        "controller.quorum.voters",
-        "controller.quorum.bootstrap.servers",
-    );
+    let (voters, servers) = ("controller.quorum.voters", "controller.quorum.bootstrap.servers");
     QuorumSettings {
         voters: parsed(findings, voters, parse_voters(&reader.list(voters))).unwrap_or_default(),
-        bootstrap_servers: parsed(
-            findings,
-            servers,
-            parse_bootstrap_servers(&reader.list(servers)),
-        )
-        .unwrap_or_default(),
+        bootstrap_servers: parsed(findings, servers, parse_bootstrap_servers(&reader.list(servers)))
+            .unwrap_or_default(),
         auto_join: reader.boolean("controller.quorum.auto.join.enable"),
         timers: QuorumTimers::read(reader),
     }
@@ -279,75 +247,45 @@ fn directories(reader: &Reader<'_>) -> Directories {
     let log_dirs: Vec<PathBuf> = dirs.into_iter().map(PathBuf::from).collect();
     let metadata_log_dir = reader.text("metadata.log.dir").map(PathBuf::from);
     Directories {
-        metadata_log_dir: metadata_log_dir
-            .or_else(|| log_dirs.first().cloned())
-            .unwrap_or_default(),
+        metadata_log_dir: metadata_log_dir.or_else(|| log_dirs.first().cloned()).unwrap_or_default(),
         log_dirs,
     }
 }
 
 fn authorization(properties: &Properties, findings: &Findings<'_>) -> Authorization {
-    if properties
-        .get("authorizer.class.name")
-        .is_none_or(|class| class.trim().is_empty())
-    {
+    if properties.get("authorizer.class.name").is_none_or(|class| class.trim().is_empty()) {
         // Whoever sets these believes that they count.
         for key in ["super.users", "allow.everyone.if.no.acl.found"] {
             if properties.get(key).is_some() {
                 findings.warning(
                     key,
-                    format!(
-                        "{key} has no effect without authorizer.class.name={}",
-                        guards::STANDARD_AUTHORIZER
-                    ),
+                    format!("{key} has no effect without authorizer.class.name={}", guards::STANDARD_AUTHORIZER),
                 );
             }
         }
         return Authorization::None;
     }
     let super_users = parse_super_users(properties.get("super.users").unwrap_or_default());
-    let everyone = properties
-        .get("allow.everyone.if.no.acl.found")
-        .is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+    let everyone =
+        properties.get("allow.everyone.if.no.acl.found").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
     Authorization::Standard {
-        super_users: parsed(
-            findings,
-            "super.users",
-            super_users.map_err(|error| error.to_string()),
-        )
-        .unwrap_or_default(),
-        no_acl_found: if everyone {
-            Decision::Allowed
-        } else {
-            Decision::Denied
-        },
+        super_users: parsed(findings, "super.users", super_users.map_err(|error| error.to_string()))
+            .unwrap_or_default(),
+        no_acl_found: if everyone { Decision::Allowed } else { Decision::Denied },
     }
 }
 
 /// Settings that must fit together.
 fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
-    let rule =
-        |keys: &[&str], holds: bool, text: &str| findings.require(keys, holds, || text.to_owned());
+    let rule = |keys: &[&str], holds: bool, text: &str| findings.require(keys, holds, || text.to_owned());
     let none = Configs::new();
     let roll = r.layers.topic_value(&none, "segment.ms").as_i64();
-    rule(
-        &["log.roll.ms"],
-        roll >= Some(1),
-        "log.roll.ms must be greater than or equal to 1",
-    );
+    rule(&["log.roll.ms"], roll >= Some(1), "log.roll.ms must be greater than or equal to 1");
     let jitter = r.layers.topic_value(&none, "segment.jitter.ms").as_i64();
-    rule(
-        &["log.roll.jitter.ms"],
-        jitter >= Some(0),
-        "log.roll.jitter.ms must be greater than or equal to 0",
-    );
+    rule(&["log.roll.jitter.ms"], jitter >= Some(0), "log.roll.jitter.ms must be greater than or equal to 0");
     let retention = r.layers.topic_value(&none, "retention.ms").as_i64();
     rule(
-        &[
-            "log.retention.ms",
-            "log.retention.minutes",
-            "log.retention.hours",
-        ],
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
         retention != Some(0),
         "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
     );
@@ -373,20 +311,13 @@ fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
         r.long("log.cleaner.dedupe.buffer.size") / threads > 1024 * 1024,
         "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
     );
-    let (min, max) = (
-        r.int("group.min.session.timeout.ms"),
-        r.int("group.max.session.timeout.ms"),
-    );
+    let (min, max) = (r.int("group.min.session.timeout.ms"), r.int("group.max.session.timeout.ms"));
     rule(
-        &[
-            "group.min.session.timeout.ms",
-            "group.max.session.timeout.ms",
-        ],
+        &["group.min.session.timeout.ms", "group.max.session.timeout.ms"],
         min <= max,
         "group.min.session.timeout.ms must not be above group.max.session.timeout.ms: no classic group could be joined",
     );
-    if r.int("broker.heartbeat.interval.ms").saturating_mul(2) > r.int("broker.session.timeout.ms")
-    {
+    if r.int("broker.heartbeat.interval.ms").saturating_mul(2) > r.int("broker.session.timeout.ms") {
         findings.warning(
             "broker.heartbeat.interval.ms",
             "broker.heartbeat.interval.ms should be at most half of broker.session.timeout.ms, or one lost heartbeat fences the broker",

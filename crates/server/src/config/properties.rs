@@ -78,9 +78,7 @@ impl Properties {
 
     /// In the order of keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, Origin)> {
-        self.entries
-            .iter()
-            .map(|(key, (value, origin))| (key.as_str(), value.as_str(), *origin))
+        self.entries.iter().map(|(key, (value, origin))| (key.as_str(), value.as_str(), *origin))
     }
 }
 
@@ -88,12 +86,7 @@ impl Properties {
 impl fmt::Display for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, value, _) in self.iter() {
-            writeln!(
-                f,
-                "{}={}",
-                escape(key, Part::Key),
-                escape(value, Part::Value)
-            )?;
+            writeln!(f, "{}={}", escape(key, Part::Key), escape(value, Part::Value))?;
         }
         Ok(())
     }
@@ -188,13 +181,8 @@ fn unescape(text: &str) -> Option<String> {
             Some('f') => push('\u{c}'),
             Some('u') => {
                 let digits: String = chars.by_ref().take(4).collect();
-                let hexadecimal =
-                    digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-                units.push(
-                    u16::from_str_radix(&digits, 16)
-                        .ok()
-                        .filter(|_| hexadecimal)?,
-                );
+                let hexadecimal = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                units.push(u16::from_str_radix(&digits, 16).ok().filter(|_| hexadecimal)?);
             }
             Some(other) => push(other),
             None => {}
@@ -231,11 +219,7 @@ mod tests {
             assert_eq!(one(text), ("a".into(), "b".into()), "{text:?}");
         }
         assert_eq!(one("a==b"), ("a".into(), "=b".into()));
-        assert_eq!(
-            one("a = b  "),
-            ("a".into(), "b  ".into()),
-            "blanks at the end belong to the value"
-        );
+        assert_eq!(one("a = b  "), ("a".into(), "b  ".into()), "blanks at the end belong to the value");
         assert_eq!(one("a"), ("a".into(), String::new()));
         assert_eq!(one("=b"), (String::new(), "b".into()));
         assert_eq!(one("a\\=\\ \\:=b"), ("a= :".into(), "b".into()));
@@ -257,18 +241,11 @@ mod tests {
 
     #[test]
     fn escapes_and_latin_1() {
-        assert_eq!(
-            one("a=\\u00e9\\t\\q\\uD83D\\uDE00"),
-            ("a".into(), "é\tq😀".into())
-        );
+        assert_eq!(one("a=\\u00e9\\t\\q\\uD83D\\uDE00"), ("a".into(), "é\tq😀".into()));
         let latin_1 = Properties::parse(b"a=\xe9").unwrap();
         assert_eq!(latin_1.get("a"), Some("é"));
         for text in ["\n a=\\u12", "\na=\\u12g4", "\n\\u+123=a"] {
-            assert_eq!(
-                Properties::parse(text.as_bytes()),
-                Err(MalformedEscape { line: 2 }),
-                "{text}"
-            );
+            assert_eq!(Properties::parse(text.as_bytes()), Err(MalformedEscape { line: 2 }), "{text}");
         }
     }
 
@@ -286,21 +263,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let mut properties = Properties::new();
-        for (key, value) in [
-            ("a b=c", " x  y"),
-            ("é😀", "line\nbreak\\"),
-            ("#k", "!v:w"),
-            ("", ""),
-        ] {
+        for (key, value) in [("a b=c", " x  y"), ("é😀", "line\nbreak\\"), ("#k", "!v:w"), ("", "")] {
             properties.set(key, value, Origin::Program);
         }
         let text = properties.to_string();
         assert!(text.is_ascii());
         let back = Properties::parse(text.as_bytes()).unwrap();
         let pairs = |p: &Properties| -> Vec<(String, String)> {
-            p.iter()
-                .map(|(k, v, _)| (k.to_owned(), v.to_owned()))
-                .collect()
+            p.iter().map(|(k, v, _)| (k.to_owned(), v.to_owned())).collect()
         };
         assert_eq!(pairs(&back), pairs(&properties));
     }

@@ -16,17 +16,14 @@ pub(super) fn parse_voters(entries: &[String]) -> Result<Vec<Voter>, String> {
     for entry in entries {
         let shape = "Each entry should be in the form `{id}@{host}:{port}`.";
         let Some((id, address)) = entry.split_once('@') else {
-            return Err(format!(
-                "Invalid configuration value for controller.quorum.voters. {shape}"
-            ));
+            return Err(format!("Invalid configuration value for controller.quorum.voters. {shape}"));
         };
         let Some(id) = id.trim().parse::<i32>().ok().filter(|id| *id >= 0) else {
             return Err(format!(
                 "Failed to parse voter ID as an integer from {id} in controller.quorum.voters. {shape}"
             ));
         };
-        let Some((host, port)) = parse_host_port(address).filter(|(host, _)| !host.is_empty())
-        else {
+        let Some((host, port)) = parse_host_port(address).filter(|(host, _)| !host.is_empty()) else {
             return Err(format!(
                 "Failed to parse host name or port from entry {entry} for the configuration controller.quorum.voters. {shape}"
             ));
@@ -64,14 +61,7 @@ mod tests {
     #[test]
     fn voters_have_ids_and_addresses() {
         let found = voters(&["2@b:9093", "1@[::1]:9093"]).unwrap();
-        assert_eq!(
-            found[0],
-            Voter {
-                id: 1,
-                host: "::1".into(),
-                port: 9093
-            }
-        );
+        assert_eq!(found[0], Voter { id: 1, host: "::1".into(), port: 9093 });
         assert_eq!(found[1].id, 2);
         for entry in ["1", "a@b:1", "-1@b:1", "1@b", "1@:1", "1@b:x"] {
             assert!(voters(&[entry]).is_err(), "{entry}");

@@ -16,9 +16,7 @@ pub(super) fn inter_broker_listener_name(
     const NAME: &str = "inter.broker.listener.name";
     const PROTOCOL: &str = "security.inter.broker.protocol";
     let Some(name) = reader.text(NAME) else {
-        return reader
-            .text(PROTOCOL)
-            .unwrap_or_else(|| SecurityProtocol::Plaintext.name().to_owned());
+        return reader.text(PROTOCOL).unwrap_or_else(|| SecurityProtocol::Plaintext.name().to_owned());
     };
     let name = normalized(&name);
     findings.require(&[NAME], properties.get(PROTOCOL).is_none(), || {
@@ -32,28 +30,17 @@ pub(super) fn inter_broker_listener_name(
 
 /// What other controllers are told: the advertised one of a name, or the bound one, or for the first the address by
 /// which the voters know this node.
-pub(super) fn advertised_controllers(
-    network: &Network,
-    identity: &Identity,
-    quorum: &QuorumSettings,
-) -> Vec<Listener> {
+pub(super) fn advertised_controllers(network: &Network, identity: &Identity, quorum: &QuorumSettings) -> Vec<Listener> {
     let mut advertised = Vec::new();
     for (index, name) in network.controller_listener_names.iter().enumerate() {
         let of = |listeners: &[Listener]| listeners.iter().find(|l| l.name == *name).cloned();
         // Bound listeners stand in for advertised ones that were not given; their host may be a wildcard.
-        let given = of(&network.advertised_controllers)
-            .filter(|l| of(&network.listeners).as_ref() != Some(l));
+        let given = of(&network.advertised_controllers).filter(|l| of(&network.listeners).as_ref() != Some(l));
         let Some(mut listener) = given.or_else(|| of(&network.listeners)) else {
             continue;
         };
-        let wildcard = listener
-            .host
-            .as_deref()
-            .is_none_or(|host| host == "0.0.0.0");
-        let voter = quorum
-            .voters
-            .iter()
-            .find(|voter| voter.id == identity.node_id);
+        let wildcard = listener.host.as_deref().is_none_or(|host| host == "0.0.0.0");
+        let voter = quorum.voters.iter().find(|voter| voter.id == identity.node_id);
         match voter {
             Some(voter) if wildcard && index == 0 => {
                 listener.host = Some(voter.host.clone());
@@ -98,15 +85,8 @@ fn check_quorum(identity: &Identity, quorum: &QuorumSettings, findings: &Finding
             format!("If using process.roles, either {SERVERS} must contain the set of bootstrap controllers or {VOTERS} must contain a parseable set of controllers.")
         },
     );
-    let (id, is_voter) = (
-        identity.node_id,
-        quorum.voters.iter().any(|v| v.id == identity.node_id),
-    );
-    let ids: Vec<String> = quorum
-        .voters
-        .iter()
-        .map(|voter| voter.id.to_string())
-        .collect();
+    let (id, is_voter) = (identity.node_id, quorum.voters.iter().any(|v| v.id == identity.node_id));
+    let ids: Vec<String> = quorum.voters.iter().map(|voter| voter.id.to_string()).collect();
     let keys = [VOTERS, "node.id", "process.roles"];
     match identity.roles {
         Roles::Broker => findings.require(&keys, !is_voter, || {
@@ -145,13 +125,11 @@ fn check_broker_only(network: &Network, quorum: &QuorumSettings, findings: &Find
         );
     }
     if network.controller_listener_names.len() > 1 {
-        findings.warning(
-            NAMES,
-            format!("{NAMES} has several entries: a broker uses only the first"),
-        );
+        findings.warning(NAMES, format!("{NAMES} has several entries: a broker uses only the first"));
     }
     findings.require(&["controller.quorum.auto.join.enable", "process.roles"], !quorum.auto_join, || {
-        "controller.quorum.auto.join.enable is only supported when process.roles contains the 'controller' role.".to_owned()
+        "controller.quorum.auto.join.enable is only supported when process.roles contains the 'controller' role."
+            .to_owned()
     });
 }
 
@@ -172,9 +150,7 @@ fn check_controller_only(network: &Network, properties: &Properties, findings: &
 
 fn check_advertised(network: &Network, findings: &Findings<'_>) {
     const ADVERTISED: &str = "advertised.listeners";
-    let names = |listeners: &[Listener]| -> Vec<String> {
-        listeners.iter().map(|l| l.name.clone()).collect()
-    };
+    let names = |listeners: &[Listener]| -> Vec<String> { listeners.iter().map(|l| l.name.clone()).collect() };
     let (advertised, bound) = (names(&network.advertised), names(&network.listeners));
     findings.require(&[ADVERTISED, "listeners", "process.roles"], !advertised.is_empty(), || {
         "There must be at least one broker advertised listener. Perhaps all listeners appear in controller.listener.names?".to_owned()

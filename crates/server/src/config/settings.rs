@@ -45,10 +45,7 @@ impl Reader<'_> {
 
     /// Empty where unset.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
-        self.value(name)
-            .as_list()
-            .map(<[String]>::to_vec)
-            .unwrap_or_default()
+        self.value(name).as_list().map(<[String]>::to_vec).unwrap_or_default()
     }
 }
 
@@ -281,8 +278,7 @@ impl RequestSettings {
         Self {
             message_max_bytes: r.int("message.max.bytes"),
             fetch_max_bytes: r.int("fetch.max.bytes"),
-            max_incremental_fetch_session_cache_slots: r
-                .int("max.incremental.fetch.session.cache.slots"),
+            max_incremental_fetch_session_cache_slots: r.int("max.incremental.fetch.session.cache.slots"),
             max_request_partition_size_limit: r.int("max.request.partition.size.limit"),
             request_timeout_ms: r.int("request.timeout.ms"),
         }
@@ -294,17 +290,14 @@ impl LogSettings {
         Self {
             flush_scheduler_interval_ms: r.long("log.flush.scheduler.interval.ms"),
             flush_offset_checkpoint_interval_ms: r.int("log.flush.offset.checkpoint.interval.ms"),
-            flush_start_offset_checkpoint_interval_ms: r
-                .int("log.flush.start.offset.checkpoint.interval.ms"),
-            high_watermark_checkpoint_interval_ms: r
-                .long("replica.high.watermark.checkpoint.interval.ms"),
+            flush_start_offset_checkpoint_interval_ms: r.int("log.flush.start.offset.checkpoint.interval.ms"),
+            high_watermark_checkpoint_interval_ms: r.long("replica.high.watermark.checkpoint.interval.ms"),
             retention_check_interval_ms: r.long("log.retention.check.interval.ms"),
             initial_task_delay_ms: r.long("log.initial.task.delay.ms"),
             num_recovery_threads_per_data_dir: r.int("num.recovery.threads.per.data.dir"),
             dir_failure_timeout_ms: r.long("log.dir.failure.timeout.ms"),
             producer_id_expiration_ms: r.int("producer.id.expiration.ms"),
-            producer_id_expiration_check_interval_ms: r
-                .int("producer.id.expiration.check.interval.ms"),
+            producer_id_expiration_check_interval_ms: r.int("producer.id.expiration.check.interval.ms"),
             cleaner_threads: r.int("log.cleaner.threads"),
             background_threads: r.int("background.threads"),
         }
@@ -334,8 +327,7 @@ impl MetadataLogSettings {
                 .as_i32()
                 .unwrap_or_else(|| r.int("metadata.log.segment.bytes")),
             segment_ms: r.long("metadata.log.segment.ms"),
-            max_record_bytes_between_snapshots: r
-                .long("metadata.log.max.record.bytes.between.snapshots"),
+            max_record_bytes_between_snapshots: r.long("metadata.log.max.record.bytes.between.snapshots"),
             max_snapshot_interval_ms: r.long("metadata.log.max.snapshot.interval.ms"),
             max_idle_interval_ms: r.int("metadata.max.idle.interval.ms"),
             retention_bytes: r.long("metadata.max.retention.bytes"),
@@ -353,8 +345,7 @@ impl LifecycleSettings {
             initial_registration_timeout_ms: r.int("initial.broker.registration.timeout.ms"),
             controlled_shutdown_enable: r.boolean("controlled.shutdown.enable"),
             auto_leader_rebalance_enable: r.boolean("auto.leader.rebalance.enable"),
-            leader_imbalance_check_interval_seconds: r
-                .long("leader.imbalance.check.interval.seconds"),
+            leader_imbalance_check_interval_seconds: r.long("leader.imbalance.check.interval.seconds"),
         }
     }
 }
