@@ -112,6 +112,36 @@ pub fn validate_group(configs: &Configs, layers: &BrokerLayers<'_>) -> Result<()
     Ok(())
 }
 
+/// What in a broker's own settings for groups contradicts itself, each with the two keys at odds.
+pub fn check_group_limits(layers: &BrokerLayers<'_>) -> Vec<([String; 2], ConfigError)> {
+    let mut found = Vec::new();
+    let mut order = |small: &str, large: &str, blame_large: bool| {
+        let (Some(low), Some(high)) = (layers.value(small).as_i64(), layers.value(large).as_i64()) else {
+            return;
+        };
+        if low > high {
+            let (key, other, how) = if blame_large { (large, small, "greater") } else { (small, large, "less") };
+            let text = format!("{key} must be {how} than or equal to {other}");
+            found.push(([key.to_owned(), other.to_owned()], ConfigError(text)));
+        }
+    };
+    for (name, min, max) in BOUNDS {
+        let value = format!("group.{name}");
+        order(min, max, true);
+        order(min, &value, true);
+        order(&value, max, false);
+    }
+    for kind in ["consumer", "share", "streams"] {
+        let heartbeat = format!("group.{kind}.heartbeat.interval.ms");
+        let session = format!("group.{kind}.session.timeout.ms");
+        if layers.value(&heartbeat).as_i64() >= layers.value(&session).as_i64() {
+            let text = format!("{heartbeat} must be less than {session}");
+            found.push(([heartbeat, session], ConfigError(text)));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::broker;
@@ -127,6 +157,7 @@ mod tests {
     fn bounds_name_keys_that_exist() {
         for (name, min, max) in BOUNDS {
             assert!(group().get(name).is_some(), "{name}");
+            assert!(broker().get(&format!("group.{name}")).is_some(), "{name}");
             for bound in [min, max] {
                 assert!(bound.is_empty() || broker().get(bound).is_some(), "{bound}");
             }
@@ -163,5 +194,26 @@ mod tests {
         let configs = [("share.session.timeout.ms".to_owned(), "5000".to_owned())].into();
         let error = validate_group(&configs, &BrokerLayers::of_file(&file)).unwrap_err();
         assert!(error.0.starts_with("share.session.timeout.ms"), "{error}");
+    }
+
+    #[test]
+    fn a_brokers_limits_do_not_cross() {
+        let limits = |pairs: &[(&str, &str)]| -> Vec<String> {
+            let file = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            check_group_limits(&BrokerLayers::of_file(&file)).into_iter().map(|(_, error)| error.0).collect()
+        };
+        assert!(limits(&[]).is_empty());
+        assert_eq!(
+            limits(&[("group.consumer.session.timeout.ms", "70000")]),
+            ["group.consumer.session.timeout.ms must be less than or equal to group.consumer.max.session.timeout.ms"]
+        );
+        assert_eq!(
+            limits(&[("group.streams.max.standby.replicas", "0"), ("group.streams.num.standby.replicas", "1")]),
+            ["group.streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas"]
+        );
+        assert_eq!(
+            limits(&[("group.share.min.session.timeout.ms", "1"), ("group.share.session.timeout.ms", "5000")]),
+            ["group.share.heartbeat.interval.ms must be less than group.share.session.timeout.ms"]
+        );
     }
 }

@@ -13,7 +13,7 @@ mod update;
 mod valid;
 mod value;
 
-pub use groups::validate_group;
+pub use groups::{check_group_limits, validate_group};
 pub use resolve::{BrokerLayers, ConfigEntry, ConfigSource, Configs, Synonyms};
 pub use schema::DefinedConfigs;
 pub use topic::{

@@ -64,10 +64,14 @@ impl<'a> Findings<'a> {
         self.warnings.borrow_mut().push(self.remark(key, text));
     }
 
-    /// A rule over several keys, told at the first. Left out where one of them is wrong by itself already.
+    /// A rule over several keys, told at the first that was given. Left out where one of them is wrong by itself already.
     pub(super) fn require(&self, keys: &[&str], holds: bool, text: impl FnOnce() -> String) {
         let known_bad = keys.iter().any(|key| self.bad_keys.borrow().contains(*key));
-        if let (false, false, Some(key)) = (holds, known_bad, keys.first()) {
+        if holds || known_bad {
+            return;
+        }
+        let given = keys.iter().find(|key| self.properties.origin(key).is_some());
+        if let Some(key) = given.or(keys.first()) {
             self.mistake(key, text());
         }
     }

@@ -13,7 +13,7 @@ use super::settings::{
     Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
 use super::{keys, roles};
-use ottla_metadata::config_defs::{BrokerLayers, Configs};
+use ottla_metadata::config_defs::{BrokerLayers, Configs, check_group_limits};
 use ottla_security::{Decision, Principal, parse_super_users};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ impl Roles {
 pub struct Network {
     /// To bind, those of the controller among them.
     pub listeners: Vec<Listener>,
-    /// To tell clients and brokers: the broker's listeners only.
+    /// To tell clients and brokers: the broker's listeners only. Where the host is `None`, tell this machine's name.
     pub advertised: Vec<Listener>,
     /// To tell other controllers.
     pub advertised_controllers: Vec<Listener>,
@@ -311,12 +311,21 @@ fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
         r.long("log.cleaner.dedupe.buffer.size") / threads > 1024 * 1024,
         "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
     );
-    let (min, max) = (r.int("group.min.session.timeout.ms"), r.int("group.max.session.timeout.ms"));
+    for ([a, b], error) in check_group_limits(&r.layers) {
+        findings.require(&[&a, &b], false, || error.to_string());
+    }
+    let (idle, delay) = (r.long("connections.max.idle.ms"), r.int("connection.failed.authentication.delay.ms"));
     rule(
-        &["group.min.session.timeout.ms", "group.max.session.timeout.ms"],
-        min <= max,
-        "group.min.session.timeout.ms must not be above group.max.session.timeout.ms: no classic group could be joined",
+        &["connection.failed.authentication.delay.ms", "connections.max.idle.ms"],
+        idle < 0 || i64::from(delay) < idle,
+        "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed authentication responses from timing out",
     );
+    if r.int("group.min.session.timeout.ms") > r.int("group.max.session.timeout.ms") {
+        findings.warning(
+            "group.min.session.timeout.ms",
+            "group.min.session.timeout.ms is above group.max.session.timeout.ms: no classic group can be joined",
+        );
+    }
     if r.int("broker.heartbeat.interval.ms").saturating_mul(2) > r.int("broker.session.timeout.ms") {
         findings.warning(
             "broker.heartbeat.interval.ms",

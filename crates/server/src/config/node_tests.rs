@@ -201,6 +201,8 @@ fn numbers_that_do_not_fit_together() {
         "replica.fetch.wait.max.ms=40000\nreplica.lag.time.max.ms=50000",
         "replica.socket.timeout.ms should always",
     );
+    refused("connections.max.idle.ms=50", "connection.failed.authentication.delay.ms should always be less");
+    refused("group.consumer.session.timeout.ms=40000", "must be greater than or equal to group.consumer.min.session");
     refused("leader.replication.throttled.rate=5", "cannot stand in a file");
 }
 
