@@ -7,7 +7,7 @@
 mod groups;
 mod parse;
 mod resolve;
-mod schema;
+mod subscriptions;
 mod topic;
 mod update;
 mod valid;
@@ -15,7 +15,7 @@ mod value;
 
 pub use groups::{check_group_limits, validate_group};
 pub use resolve::{BrokerLayers, ConfigEntry, ConfigSource, Configs, Synonyms};
-pub use schema::DefinedConfigs;
+pub use subscriptions::{SubscriptionError, validate_client_metrics};
 pub use topic::{
     CleanerLimits, CleanupPolicy, CompressionSettings, MessageLimits, ReplicationSettings, RetentionLimits,
     SegmentLimits, TimestampType, TopicConfig, validate_topic,
