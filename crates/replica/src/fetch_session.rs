@@ -1,8 +1,8 @@
 //! Incremental fetch (KIP-227): a client names its partitions once, and afterwards only what changes; the answer leaves
 //! out partitions that have nothing new. The sessions live in a bounded cache; who finds no room fetches in full.
 
-use ottla_wire::{ErrorCode, Uuid};
 use ottla_machine::Instant;
+use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,10 +61,17 @@ struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchKind {
     /// Epoch 0: all partitions are named, and a session is wanted. An id in it is a session to be closed.
-    Full { close: i32 },
+    Full {
+        close: i32,
+    },
     /// Epoch -1: all partitions are named, and no session is wanted.
-    Sessionless { close: i32 },
-    Incremental { id: i32, epoch: i32 },
+    Sessionless {
+        close: i32,
+    },
+    Incremental {
+        id: i32,
+        epoch: i32,
+    },
 }
 
 impl FetchKind {
@@ -114,7 +121,10 @@ enum ContextKind {
     Sessionless,
     /// A session is to be made once it is known what was answered.
     Full,
-    Incremental { id: i32, epoch: i32 },
+    Incremental {
+        id: i32,
+        epoch: i32,
+    },
 }
 
 /// `max.incremental.fetch.session.cache.slots` and `min.incremental.fetch.session.eviction.ms`

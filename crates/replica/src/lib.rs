@@ -12,4 +12,4 @@ pub use fetch_session::{
     SessionLimits,
 };
 pub use partition::{Leadership, Partition, PartitionError, RequiredAcks};
-pub use waiting::{Wake, Waiting};
+pub use waiting::{Waiting, Wake};

@@ -1,6 +1,6 @@
 //! One partition that this node hosts: its log, who leads it, and who waits for it.
 
-use crate::{Wake, Waiting};
+use crate::{Waiting, Wake};
 use ottla_log::{AppendError, AppendOrigin, Appended, Log, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::{ErrorCode, Uuid};
