@@ -296,10 +296,25 @@ impl<'a, D: Disk> Opening<'a, D> {
                     .without_index
                     .contains(&self.segments[at].base_offset())
             {
-                let end = self.segments[at + 1].base_offset();
+                let end = match self.segments.get(at + 1) {
+                    Some(next) => next.base_offset(),
+                    None => self.end_of(&self.segments[at])?,
+                };
                 let from = self.producers.map_end_offset;
                 replay(self.place, &self.segments, &mut self.producers, from, end)?;
                 continue;
+            }
+            let known_end = self.producers.map_end_offset;
+            if at > first
+                && self.segments[at].base_offset() > known_end
+                && !self.options.config.cleanup_policy.compacts()
+            {
+                // The end of the segment before was lost. Only compaction leaves such gaps by right.
+                self.remove_segments_from(
+                    at,
+                    &format!("it begins above {known_end}, where the log ends now"),
+                )?;
+                break;
             }
             if self.recover_segment(at)? {
                 break;
@@ -338,20 +353,26 @@ impl<'a, D: Disk> Opening<'a, D> {
             bytes,
             reason,
         });
-        for gone in self.segments.drain(at + 1..) {
-            let (file, bytes) = (gone.path(place, LOG), gone.size());
-            tracing::warn!(file = %file.display(), bytes, "removed a segment behind the cut");
-            crate::jobs::remove_segment_files(place, &gone)?;
-            let reason = "it lies behind a batch that was cut off".to_owned();
+        if at + 1 < self.segments.len() {
+            self.remove_segments_from(at + 1, "it lies behind a batch that was cut off")?;
+        }
+        Ok(true)
+    }
+
+    fn remove_segments_from(&mut self, at: usize, reason: &str) -> Result<(), LogError> {
+        for gone in self.segments.drain(at..) {
+            let (file, bytes) = (gone.path(self.place, LOG), gone.size());
+            tracing::warn!(file = %file.display(), bytes, reason, "removed a segment");
+            crate::jobs::remove_segment_files(self.place, &gone)?;
             self.recovery.truncations.push(Truncation {
                 file,
                 position: 0,
                 bytes,
-                reason,
+                reason: reason.to_owned(),
             });
         }
-        self.names_changed = true;
-        Ok(true)
+        self.place.disk.sync_dir(self.place.dir).map_err(doing("syncing", self.place.dir))?;
+        Ok(())
     }
 
     fn find_end(&mut self) -> Result<(), LogError> {
@@ -513,13 +534,20 @@ impl<'a, D: Disk> Opening<'a, D> {
         } else {
             self.options.recovery_point.0.min(self.end_offset)
         };
+        // What the process before named and wrote may not be durable; the next sync makes it so.
+        let unclean = self.options.shutdown == ShutdownKind::Unclean;
+        let unsynced_snapshots = if unclean {
+            self.producers.snapshots.iter().copied().collect()
+        } else {
+            Vec::new()
+        };
         let state = State {
             producers: self.producers,
             status: Status::Online,
             on_disk: true,
             recovery_point,
-            names_changed: self.names_changed,
-            unsynced_snapshots: Vec::new(),
+            names_changed: self.names_changed || unclean,
+            unsynced_snapshots,
         };
         Ok((view, state, self.epochs, self.recovery))
     }
