@@ -206,7 +206,8 @@ fn check_derived(fixture: &mut Fixture) {
     let clean = (fixture.log.active_producers(), fixture.log.latest_epoch());
     let records = fixture.records();
     fixture.disk.kill_process();
-    fixture.reopen(ShutdownKind::Unclean, 0);
+    let recovery = fixture.reopen(ShutdownKind::Unclean, 0);
+    assert_eq!(recovery.truncations, [], "{:?}", fixture.disk.files());
     assert_eq!(
         (fixture.log.active_producers(), fixture.log.latest_epoch()),
         clean
@@ -247,9 +248,10 @@ fn assert_same(found: &[(i64, Vec<u8>)], expected: &[(i64, Vec<u8>)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_happens_the_log_is_a_prefix_that_holds_what_was_synced(steps in prop::collection::vec(step(), 1..60)) {
         run(steps);
     }
 }
+
