@@ -371,7 +371,10 @@ impl<'a, D: Disk> Opening<'a, D> {
                 reason: reason.to_owned(),
             });
         }
-        self.place.disk.sync_dir(self.place.dir).map_err(doing("syncing", self.place.dir))?;
+        self.place
+            .disk
+            .sync_dir(self.place.dir)
+            .map_err(doing("syncing", self.place.dir))?;
         Ok(())
     }
 

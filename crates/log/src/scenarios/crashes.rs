@@ -254,4 +254,3 @@ proptest! {
         run(steps);
     }
 }
-
