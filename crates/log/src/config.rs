@@ -45,10 +45,7 @@ pub enum CompressionPolicy {
     #[default]
     Producer,
     /// Batches in another codec are compressed anew; the level is the codec's own setting (`compression.gzip.level` …).
-    Fixed {
-        codec: Compression,
-        level: Option<i32>,
-    },
+    Fixed { codec: Compression, level: Option<i32> },
 }
 
 /// `cleanup.policy`
@@ -96,16 +93,10 @@ impl LogConfig {
 
 impl CleanupPolicy {
     pub const fn compacts(self) -> bool {
-        matches!(
-            self,
-            CleanupPolicy::Compact | CleanupPolicy::CompactAndDelete
-        )
+        matches!(self, CleanupPolicy::Compact | CleanupPolicy::CompactAndDelete)
     }
 
     pub const fn deletes(self) -> bool {
-        matches!(
-            self,
-            CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete
-        )
+        matches!(self, CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete)
     }
 }

@@ -42,16 +42,14 @@ impl LeaderEpochs {
             }
             content => content.map_err(doing("reading", &path))?,
         };
-        parse(&content)
-            .ok_or_else(|| LogError::malformed(&path, "this is no leader epoch checkpoint"))
+        parse(&content).ok_or_else(|| LogError::malformed(&path, "this is no leader epoch checkpoint"))
     }
 
     /// Writes the file if the entries changed since.
     pub(crate) fn store<D: Disk>(&mut self, disk: &D, dir: &Path) -> Result<(), LogError> {
         if self.changed {
             let path = dir.join(LEADER_EPOCHS);
-            disk.write_atomically(&path, self.print().as_bytes())
-                .map_err(doing("writing", &path))?;
+            disk.write_atomically(&path, self.print().as_bytes()).map_err(doing("writing", &path))?;
             self.changed = false;
         }
         Ok(())
@@ -67,72 +65,49 @@ impl LeaderEpochs {
 
     /// Notes that `epoch` begins at `start_offset`. Entries that contradict it, later ones of older truth, are dropped.
     pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start_offset: Offset) {
-        if epoch.0 < 0
-            || start_offset.0 < 0
-            || self.latest().is_some_and(|last| last.epoch == epoch)
-        {
+        if epoch.0 < 0 || start_offset.0 < 0 || self.latest().is_some_and(|last| last.epoch == epoch) {
             return;
         }
-        let contradicted = self
-            .entries
-            .iter()
-            .position(|entry| entry.epoch >= epoch || entry.start_offset >= start_offset);
+        let contradicted =
+            self.entries.iter().position(|entry| entry.epoch >= epoch || entry.start_offset >= start_offset);
         if let Some(from) = contradicted {
             self.entries.truncate(from);
         }
-        self.entries.push(EpochEntry {
-            epoch,
-            start_offset,
-        });
+        self.entries.push(EpochEntry { epoch, start_offset });
         self.changed = true;
     }
 
     /// Where the epoch ends, as a follower asks its leader; `None` if that is not known.
-    pub(crate) fn end_offset_for(
-        &self,
-        epoch: LeaderEpoch,
-        log_end_offset: Offset,
-    ) -> Option<EpochEnd> {
+    pub(crate) fn end_offset_for(&self, epoch: LeaderEpoch, log_end_offset: Offset) -> Option<EpochEnd> {
         let latest = self.latest()?;
         if epoch.0 < 0 {
             return None;
         }
         if epoch == latest.epoch {
-            return Some(EpochEnd {
-                epoch,
-                end_offset: log_end_offset,
-            });
+            return Some(EpochEnd { epoch, end_offset: log_end_offset });
         }
         let higher = self.entries.partition_point(|entry| entry.epoch <= epoch);
         let end_offset = self.entries.get(higher)?.start_offset;
         // Below all that is known, the epoch asked for ended where the first known begins.
-        let epoch = higher
-            .checked_sub(1)
-            .map_or(epoch, |floor| self.entries[floor].epoch);
+        let epoch = higher.checked_sub(1).map_or(epoch, |floor| self.entries[floor].epoch);
         Some(EpochEnd { epoch, end_offset })
     }
 
     /// The epoch that the batch at this offset has.
     pub(crate) fn epoch_for(&self, offset: Offset) -> Option<LeaderEpoch> {
-        let after = self
-            .entries
-            .partition_point(|entry| entry.start_offset <= offset);
+        let after = self.entries.partition_point(|entry| entry.start_offset <= offset);
         after.checked_sub(1).map(|at| self.entries[at].epoch)
     }
 
     pub(crate) fn truncate_from_end(&mut self, end_offset: Offset) {
-        let kept = self
-            .entries
-            .partition_point(|entry| entry.start_offset < end_offset);
+        let kept = self.entries.partition_point(|entry| entry.start_offset < end_offset);
         self.changed |= kept < self.entries.len();
         self.entries.truncate(kept);
     }
 
     /// Forgets what lies below the log's start; the epoch at the start begins there now.
     pub(crate) fn truncate_from_start(&mut self, start_offset: Offset) {
-        let below = self
-            .entries
-            .partition_point(|entry| entry.start_offset <= start_offset);
+        let below = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
         let Some(at_start) = below.checked_sub(1) else {
             return;
         };
@@ -166,10 +141,7 @@ fn parse(content: &[u8]) -> Option<LeaderEpochs> {
     let mut epochs = LeaderEpochs::default();
     for line in lines.by_ref().take(count) {
         let (epoch, start) = line.split_once(' ')?;
-        epochs.assign(
-            LeaderEpoch(epoch.trim().parse().ok()?),
-            Offset(start.trim().parse().ok()?),
-        );
+        epochs.assign(LeaderEpoch(epoch.trim().parse().ok()?), Offset(start.trim().parse().ok()?));
     }
     epochs.changed = false;
     (epochs.entries.len() == count && lines.next().is_none()).then_some(epochs)
@@ -188,30 +160,17 @@ mod tests {
     }
 
     fn list(epochs: &LeaderEpochs) -> Vec<(i32, i64)> {
-        epochs
-            .entries
-            .iter()
-            .map(|entry| (entry.epoch.0, entry.start_offset.0))
-            .collect()
+        epochs.entries.iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect()
     }
 
     fn end(epoch: i32, end_offset: i64) -> Option<EpochEnd> {
-        Some(EpochEnd {
-            epoch: LeaderEpoch(epoch),
-            end_offset: Offset(end_offset),
-        })
+        Some(EpochEnd { epoch: LeaderEpoch(epoch), end_offset: Offset(end_offset) })
     }
 
     #[test]
     fn an_assignment_drops_what_it_contradicts() {
-        assert_eq!(
-            list(&epochs(&[(1, 0), (2, 10), (2, 15)])),
-            [(1, 0), (2, 10)]
-        );
-        assert_eq!(
-            list(&epochs(&[(1, 0), (2, 10), (4, 20), (3, 15)])),
-            [(1, 0), (2, 10), (3, 15)]
-        );
+        assert_eq!(list(&epochs(&[(1, 0), (2, 10), (2, 15)])), [(1, 0), (2, 10)]);
+        assert_eq!(list(&epochs(&[(1, 0), (2, 10), (4, 20), (3, 15)])), [(1, 0), (2, 10), (3, 15)]);
         assert_eq!(list(&epochs(&[(1, 10), (2, 10)])), [(2, 10)]);
         assert_eq!(list(&epochs(&[(-1, 0), (0, -1)])), []);
     }
@@ -247,19 +206,8 @@ mod tests {
     fn the_file_comes_back_and_damage_is_seen() {
         let known = epochs(&[(1, 0), (2, 10)]);
         assert_eq!(known.print(), "0\n2\n1 0\n2 10\n");
-        assert_eq!(
-            list(&parse(known.print().as_bytes()).unwrap()),
-            list(&known)
-        );
-        for bad in [
-            "",
-            "1\n0\n",
-            "0\n2\n1 0\n",
-            "0\n1\n1 0\n2 10\n",
-            "0\n1\n1\n",
-            "0\n1\nx 0\n",
-            "0\n2\n2 0\n1 10\n",
-        ] {
+        assert_eq!(list(&parse(known.print().as_bytes()).unwrap()), list(&known));
+        for bad in ["", "1\n0\n", "0\n2\n1 0\n", "0\n1\n1 0\n2 10\n", "0\n1\n1\n", "0\n1\nx 0\n", "0\n2\n2 0\n1 10\n"] {
             assert!(parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }

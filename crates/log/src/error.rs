@@ -15,11 +15,7 @@ pub enum LogError {
     #[error("no space left while {action} {}: free some, or move partitions away", path.display())]
     StorageFull { action: &'static str, path: PathBuf },
     #[error("{action} {}: {source}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: Arc<io::Error>,
-    },
+    Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
     /// A file holds what it cannot hold.
     #[error("{}: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
@@ -28,11 +24,7 @@ pub enum LogError {
     Offline { path: PathBuf },
     /// The folder belongs to another topic of the same name.
     #[error("{}: topic id {found} does not match {expected}", path.display())]
-    TopicIdMismatch {
-        path: PathBuf,
-        expected: String,
-        found: String,
-    },
+    TopicIdMismatch { path: PathBuf, expected: String, found: String },
 }
 
 /// Why nothing was appended. [`AppendError::error_code`] is what the producer hears.
@@ -57,17 +49,9 @@ pub enum AppendError {
     #[error("{size} bytes exceed segment.bytes = {max}")]
     RecordListTooLarge { size: usize, max: u32 },
     #[error("producer {producer_id}: epoch {epoch} is older than {current}")]
-    InvalidProducerEpoch {
-        producer_id: i64,
-        epoch: i16,
-        current: i16,
-    },
+    InvalidProducerEpoch { producer_id: i64, epoch: i16, current: i16 },
     #[error("producer {producer_id}: sequence {sequence} does not follow {last}")]
-    OutOfOrderSequence {
-        producer_id: i64,
-        sequence: i32,
-        last: i32,
-    },
+    OutOfOrderSequence { producer_id: i64, sequence: i32, last: i32 },
     #[error("producer {producer_id} has a transaction open and wrote outside of it")]
     InvalidTxnState { producer_id: i64 },
     #[error("coordinator epoch {epoch} is older than {current}")]
@@ -117,32 +101,18 @@ impl LogError {
     /// Wraps what the disk said, keeping a full disk apart.
     pub(crate) fn io(action: &'static str, path: &Path, error: io::Error) -> LogError {
         if is_storage_full(&error) {
-            return LogError::StorageFull {
-                action,
-                path: path.to_owned(),
-            };
+            return LogError::StorageFull { action, path: path.to_owned() };
         }
-        LogError::Io {
-            action,
-            path: path.to_owned(),
-            source: Arc::new(error),
-        }
+        LogError::Io { action, path: path.to_owned(), source: Arc::new(error) }
     }
 
     /// A failure after which nobody knows what is on the medium, whatever its reason.
     pub(crate) fn fatal(action: &'static str, path: &Path, error: io::Error) -> LogError {
-        LogError::Io {
-            action,
-            path: path.to_owned(),
-            source: Arc::new(error),
-        }
+        LogError::Io { action, path: path.to_owned(), source: Arc::new(error) }
     }
 
     pub(crate) fn malformed(path: &Path, reason: impl ToString) -> LogError {
-        LogError::Malformed {
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
+        LogError::Malformed { path: path.to_owned(), reason: reason.to_string() }
     }
 
     /// KAFKA_STORAGE_ERROR, or INCONSISTENT_TOPIC_ID.

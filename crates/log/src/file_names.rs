@@ -45,11 +45,7 @@ pub(crate) fn parse(name: &OsStr) -> Option<OffsetFile<'_>> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let file = OffsetFile {
-        offset: digits.parse().ok()?,
-        kind: parts.next()?,
-        suffix: parts.next(),
-    };
+    let file = OffsetFile { offset: digits.parse().ok()?, kind: parts.next()?, suffix: parts.next() };
     parts.next().is_none().then_some(file)
 }
 
@@ -61,27 +57,13 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         let path = offset_file(Path::new("/d"), 42, LOG);
         assert_eq!(path, Path::new("/d/00000000000000000042.log"));
-        let file = OffsetFile {
-            offset: 42,
-            kind: LOG,
-            suffix: None,
-        };
+        let file = OffsetFile { offset: 42, kind: LOG, suffix: None };
         assert_eq!(parse(path.file_name().unwrap()), Some(file.clone()));
         let swapped = with_suffix(&path, SWAP);
-        assert_eq!(
-            parse(swapped.file_name().unwrap()),
-            Some(OffsetFile {
-                suffix: Some(SWAP),
-                ..file
-            })
-        );
-        for other in [
-            "partition.metadata",
-            "leader-epoch-checkpoint",
-            "1.log.swap.x",
-            "99999999999999999999.log",
-            ".log",
-        ] {
+        assert_eq!(parse(swapped.file_name().unwrap()), Some(OffsetFile { suffix: Some(SWAP), ..file }));
+        for other in
+            ["partition.metadata", "leader-epoch-checkpoint", "1.log.swap.x", "99999999999999999999.log", ".log"]
+        {
             assert_eq!(parse(OsStr::new(other)), None, "{other}");
         }
     }

@@ -17,10 +17,7 @@ pub(crate) struct FileSlot<D: Disk> {
 
 impl<D: Disk> Default for FileSlot<D> {
     fn default() -> Self {
-        FileSlot {
-            handle: Mutex::new(None),
-            dirty: AtomicBool::new(false),
-        }
+        FileSlot { handle: Mutex::new(None), dirty: AtomicBool::new(false) }
     }
 }
 
@@ -50,11 +47,7 @@ impl<D: Disk> FileSlot<D> {
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let file = self
-            .handle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let file = self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let synced = file.map_or(Ok(()), |file| file.sync());
         if synced.is_err() {
             self.mark_dirty();
@@ -71,9 +64,6 @@ impl<D: Disk> FileSlot<D> {
 
     #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
-        self.handle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }

@@ -35,21 +35,14 @@ impl<D: Disk> SyncJob<D> {
             let path = offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT);
             match self.disk.open(&path, OpenMode::ReadWrite) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                file => file
-                    .and_then(|file| file.sync())
-                    .map_err(|error| LogError::fatal("syncing", &path, error))?,
+                file => file.and_then(|file| file.sync()).map_err(|error| LogError::fatal("syncing", &path, error))?,
             }
         }
         for segment in &self.segments {
-            segment.sync(Place {
-                disk: &self.disk,
-                dir: &self.dir,
-            })?;
+            segment.sync(Place { disk: &self.disk, dir: &self.dir })?;
         }
         if self.names_changed {
-            self.disk
-                .sync_dir(&self.dir)
-                .map_err(|error| LogError::fatal("syncing", &self.dir, error))?;
+            self.disk.sync_dir(&self.dir).map_err(|error| LogError::fatal("syncing", &self.dir, error))?;
         }
         Ok(())
     }
@@ -57,18 +50,12 @@ impl<D: Disk> SyncJob<D> {
 
 impl<D: Disk> DeleteJob<D> {
     pub fn run(&self) -> Result<(), LogError> {
-        let place = Place {
-            disk: &self.disk,
-            dir: &self.dir,
-        };
+        let place = Place { disk: &self.disk, dir: &self.dir };
         for segment in &self.segments {
             remove_segment_files(place, segment)?;
         }
         for offset in &self.snapshots {
-            remove_if_there(
-                &self.disk,
-                &offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT),
-            )?;
+            remove_if_there(&self.disk, &offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT))?;
         }
         Ok(())
     }
@@ -80,29 +67,15 @@ impl<D: Disk> DeleteJob<D> {
 }
 
 /// Removes a segment's files: all are renamed first, so that a crash does not leave a log file without its indexes.
-pub(crate) fn remove_segment_files<D: Disk>(
-    place: Place<'_, D>,
-    segment: &Segment<D>,
-) -> Result<(), LogError> {
-    let removing = |error| {
-        LogError::io(
-            "removing",
-            &segment.path(place, crate::file_names::LOG),
-            error,
-        )
-    };
+pub(crate) fn remove_segment_files<D: Disk>(place: Place<'_, D>, segment: &Segment<D>) -> Result<(), LogError> {
+    let removing = |error| LogError::io("removing", &segment.path(place, crate::file_names::LOG), error);
     let mut renamed: Vec<PathBuf> = Vec::new();
     for path in segment.files(place).map_err(removing)? {
         let target = with_suffix(&path, DELETED);
-        place
-            .disk
-            .rename(&path, &target)
-            .map_err(doing("renaming", &path))?;
+        place.disk.rename(&path, &target).map_err(doing("renaming", &path))?;
         renamed.push(target);
     }
-    renamed
-        .iter()
-        .try_for_each(|path| remove_if_there(place.disk, path))
+    renamed.iter().try_for_each(|path| remove_if_there(place.disk, path))
 }
 
 impl<D: Disk> Log<D> {
@@ -171,29 +144,19 @@ impl<D: Disk> Log<D> {
         let segments = self.segments();
         let offsets = self.offsets();
         let deletes = config.cleanup_policy.deletes();
-        let excess = i64::try_from(self.size())
-            .unwrap_or(i64::MAX)
-            .saturating_sub(config.retention_bytes);
-        let mut excess = if deletes && config.retention_bytes >= 0 {
-            excess
-        } else {
-            0
-        };
+        let excess = i64::try_from(self.size()).unwrap_or(i64::MAX).saturating_sub(config.retention_bytes);
+        let mut excess = if deletes && config.retention_bytes >= 0 { excess } else { 0 };
         let mut count = 0;
         for (at, segment) in segments.iter().enumerate() {
             let next_base = segments.get(at + 1).map(|next| next.base_offset());
             let upper_bound = next_base.unwrap_or(offsets.log_end_offset.0);
             let size = i64::try_from(segment.size()).unwrap_or(i64::MAX);
-            let too_old =
-                || now.0.saturating_sub(segment.largest_timestamp(place)) > config.retention_ms;
+            let too_old = || now.0.saturating_sub(segment.largest_timestamp(place)) > config.retention_ms;
             let expired = deletes && config.retention_ms >= 0 && too_old();
             let surplus = excess > 0 && excess - size >= 0;
             let below_start = next_base.is_some_and(|base| base <= offsets.log_start_offset.0);
             let last_and_empty = next_base.is_none() && size == 0;
-            if upper_bound > offsets.high_watermark.0
-                || last_and_empty
-                || !(expired || surplus || below_start)
-            {
+            if upper_bound > offsets.high_watermark.0 || last_and_empty || !(expired || surplus || below_start) {
                 break;
             }
             excess -= size;
@@ -211,19 +174,12 @@ impl<D: Disk> Log<D> {
     }
 
     /// Takes the first `count` of these segments off the log, which has more than that.
-    fn take_off(
-        &self,
-        state: &mut State,
-        segments: &Segments<D>,
-        count: usize,
-    ) -> Result<DeleteJob<D>, LogError> {
+    fn take_off(&self, state: &mut State, segments: &Segments<D>, count: usize) -> Result<DeleteJob<D>, LogError> {
         let removed = segments[..count].to_vec();
         let start = {
             let mut view = self.view();
             let kept: Vec<_> = view.segments.iter().skip(count).cloned().collect();
-            let start = kept
-                .first()
-                .map_or(view.end.offset.0, |segment| segment.base_offset());
+            let start = kept.first().map_or(view.end.offset.0, |segment| segment.base_offset());
             view.segments = Arc::new(kept);
             view.log_start_offset = view.log_start_offset.max(start);
             view.log_start_offset
@@ -232,23 +188,10 @@ impl<D: Disk> Log<D> {
         state.producers.forget_completed_below(start);
         self.publish_first_unstable(state);
         state.names_changed = true;
-        let bases: Vec<i64> = removed
-            .iter()
-            .map(|segment| segment.base_offset())
-            .collect();
-        let snapshots: Vec<i64> = bases
-            .into_iter()
-            .filter(|base| state.producers.snapshots.remove(base))
-            .collect();
-        state
-            .unsynced_snapshots
-            .retain(|offset| !snapshots.contains(offset));
-        Ok(DeleteJob {
-            disk: self.inner.disk.clone(),
-            dir: self.dir(),
-            segments: removed,
-            snapshots,
-        })
+        let bases: Vec<i64> = removed.iter().map(|segment| segment.base_offset()).collect();
+        let snapshots: Vec<i64> = bases.into_iter().filter(|base| state.producers.snapshots.remove(base)).collect();
+        state.unsynced_snapshots.retain(|offset| !snapshots.contains(offset));
+        Ok(DeleteJob { disk: self.inner.disk.clone(), dir: self.dir(), segments: removed, snapshots })
     }
 
     /// Ends the log cleanly: indexes and the producers' snapshot at the end are on disk, and all is synced. Afterwards

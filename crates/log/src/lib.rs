@@ -30,9 +30,7 @@ mod truncate;
 pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch};
 pub use config::{CleanupPolicy, CompressionPolicy, LogConfig};
 pub use epochs::{EpochEnd, EpochEntry};
-pub use error::{
-    AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason,
-};
+pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};
 pub use jobs::{DeleteJob, SyncJob};
 pub use log::{Log, LogOffsets, OffsetMetadata, TopicId};
 pub use lookup::TimestampOffset;

@@ -91,9 +91,7 @@ pub(crate) enum Status {
 
 impl<D: Disk> Clone for Log<D> {
     fn clone(&self) -> Self {
-        Log {
-            inner: self.inner.clone(),
-        }
+        Log { inner: self.inner.clone() }
     }
 }
 
@@ -108,15 +106,7 @@ impl<D: Disk> Log<D> {
             names_changed: false,
             unsynced_snapshots: Vec::new(),
         };
-        Log::assemble(
-            disk,
-            dir,
-            topic_id,
-            config,
-            View::empty_at(0),
-            LeaderEpochs::default(),
-            state,
-        )
+        Log::assemble(disk, dir, topic_id, config, View::empty_at(0), LeaderEpochs::default(), state)
     }
 
     pub(crate) fn assemble(
@@ -137,9 +127,7 @@ impl<D: Disk> Log<D> {
             epochs: Mutex::new(epochs),
             state: Mutex::new(state),
         };
-        Log {
-            inner: Arc::new(inner),
-        }
+        Log { inner: Arc::new(inner) }
     }
 
     /// The folder of the log.
@@ -281,19 +269,14 @@ impl<D: Disk> Log<D> {
     }
 
     pub(crate) fn place<'a>(&'a self, dir: &'a Path) -> Place<'a, D> {
-        Place {
-            disk: &self.inner.disk,
-            dir,
-        }
+        Place { disk: &self.inner.disk, dir }
     }
 
     /// `Offline` unless the log takes changes.
     pub(crate) fn check_online(&self, state: &State) -> Result<(), LogError> {
         match state.status {
             Status::Online => Ok(()),
-            Status::Offline => Err(LogError::Offline {
-                path: self.dir().to_path_buf(),
-            }),
+            Status::Offline => Err(LogError::Offline { path: self.dir().to_path_buf() }),
         }
     }
 
@@ -304,11 +287,8 @@ impl<D: Disk> Log<D> {
 
 impl<D: Disk> View<D> {
     pub(crate) fn empty_at(offset: i64) -> View<D> {
-        let end = OffsetMetadata {
-            offset: Offset(offset),
-            segment_base_offset: Offset(offset),
-            ..OffsetMetadata::default()
-        };
+        let end =
+            OffsetMetadata { offset: Offset(offset), segment_base_offset: Offset(offset), ..OffsetMetadata::default() };
         View {
             segments: Segments::default(),
             log_start_offset: offset,
@@ -321,15 +301,11 @@ impl<D: Disk> View<D> {
     }
 
     pub(crate) fn offsets(&self) -> LogOffsets {
-        let unstable = self
-            .first_unstable_offset
-            .map(|offset| offset.max(self.log_start_offset));
+        let unstable = self.first_unstable_offset.map(|offset| offset.max(self.log_start_offset));
         LogOffsets {
             log_start_offset: Offset(self.log_start_offset),
             high_watermark: Offset(self.high_watermark),
-            last_stable_offset: Offset(
-                unstable.map_or(self.high_watermark, |first| first.min(self.high_watermark)),
-            ),
+            last_stable_offset: Offset(unstable.map_or(self.high_watermark, |first| first.min(self.high_watermark))),
             log_end_offset: self.end.offset,
         }
     }
@@ -351,10 +327,7 @@ impl<D: Disk> View<D> {
     }
 
     pub(crate) fn known_place(&self, offset: i64) -> Option<OffsetMetadata> {
-        self.known
-            .iter()
-            .find(|known| known.offset.0 == offset)
-            .copied()
+        self.known.iter().find(|known| known.offset.0 == offset).copied()
     }
 }
 

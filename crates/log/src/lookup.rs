@@ -47,18 +47,12 @@ impl<D: Disk> Log<D> {
     }
 
     /// The first record that has the largest timestamp of the log (KIP-734); `None` if no record has one. A job.
-    pub fn offset_of_max_timestamp(
-        &self,
-        codecs: &mut Codecs,
-    ) -> Result<Option<TimestampOffset>, LogError> {
+    pub fn offset_of_max_timestamp(&self, codecs: &mut Codecs) -> Result<Option<TimestampOffset>, LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         let segments = self.segments();
         // Of equal ones the first: `max_by_key` would give the last.
-        let latest = segments
-            .iter()
-            .rev()
-            .max_by_key(|segment| segment.max_timestamp(place).timestamp);
+        let latest = segments.iter().rev().max_by_key(|segment| segment.max_timestamp(place).timestamp);
         let Some(segment) = latest else {
             return Ok(None);
         };
@@ -81,33 +75,18 @@ impl<D: Disk> Log<D> {
     /// The log's start, with the epoch there.
     pub fn earliest_offset(&self) -> TimestampOffset {
         let offset = self.log_start_offset();
-        let first = self
-            .epochs()
-            .earliest()
-            .filter(|entry| entry.start_offset <= offset);
+        let first = self.epochs().earliest().filter(|entry| entry.start_offset <= offset);
         let leader_epoch = first.map_or(LeaderEpoch::NONE, |entry| entry.epoch);
-        TimestampOffset {
-            timestamp: Timestamp::NONE,
-            offset,
-            leader_epoch,
-        }
+        TimestampOffset { timestamp: Timestamp::NONE, offset, leader_epoch }
     }
 
     /// The log's end, with the latest epoch.
     pub fn latest_offset(&self) -> TimestampOffset {
-        let leader_epoch = self
-            .latest_epoch()
-            .map_or(LeaderEpoch::NONE, |entry| entry.epoch);
-        TimestampOffset {
-            timestamp: Timestamp::NONE,
-            offset: self.log_end_offset(),
-            leader_epoch,
-        }
+        let leader_epoch = self.latest_epoch().map_or(LeaderEpoch::NONE, |entry| entry.epoch);
+        TimestampOffset { timestamp: Timestamp::NONE, offset: self.log_end_offset(), leader_epoch }
     }
 
     fn scan_limits(&self) -> ScanLimits {
-        ScanLimits {
-            record_bytes_max: u64::from(self.config().max_decompressed_message_bytes),
-        }
+        ScanLimits { record_bytes_max: u64::from(self.config().max_decompressed_message_bytes) }
     }
 }

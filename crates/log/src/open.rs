@@ -14,8 +14,7 @@ use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
 use crate::error::{AppendError, LogError, doing};
 use crate::file_names::{
-    CLEANED, DELETED, LOG, OFFSET_INDEX, OffsetFile, PRODUCER_SNAPSHOT, SWAP, TIME_INDEX,
-    TXN_INDEX, offset_file, parse,
+    CLEANED, DELETED, LOG, OFFSET_INDEX, OffsetFile, PRODUCER_SNAPSHOT, SWAP, TIME_INDEX, TXN_INDEX, offset_file, parse,
 };
 use crate::log::{Log, OffsetMetadata, State, Status, TopicId, View};
 use crate::partition_metadata;
@@ -72,11 +71,7 @@ impl<D: Disk> Log<D> {
             && found != expected
         {
             let (found, expected) = (found.to_string(), expected.to_string());
-            return Err(LogError::TopicIdMismatch {
-                path: dir.to_owned(),
-                expected,
-                found,
-            });
+            return Err(LogError::TopicIdMismatch { path: dir.to_owned(), expected, found });
         }
         let topic_id = found_id.or(options.topic_id).unwrap_or_default();
         if found_id.is_none() && options.topic_id.is_some() {
@@ -84,57 +79,27 @@ impl<D: Disk> Log<D> {
         }
         let place = Place { disk: &disk, dir };
         let epochs = LeaderEpochs::load(&disk, dir)?;
-        let mut opening = Opening {
-            place,
-            options: &options,
-            epochs,
-            ..Opening::list(place, &options)?
-        };
+        let mut opening = Opening { place, options: &options, epochs, ..Opening::list(place, &options)? };
         opening.recover_segments()?;
         opening.find_end()?;
         opening.load_producers()?;
         let (view, state, epochs, recovery) = opening.finish()?;
-        let log = Log::assemble(
-            disk.clone(),
-            dir,
-            topic_id,
-            options.config.clone(),
-            view,
-            epochs,
-            state,
-        );
+        let log = Log::assemble(disk.clone(), dir, topic_id, options.config.clone(), view, epochs, state);
         log.release_files();
         Ok((log, recovery))
     }
 
     /// Makes the producers' state anew from the newest snapshot that helps, after a truncation.
-    pub(crate) fn rebuild_producers(
-        &self,
-        state: &mut State,
-        now: Timestamp,
-    ) -> Result<(), LogError> {
+    pub(crate) fn rebuild_producers(&self, state: &mut State, now: Timestamp) -> Result<(), LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         let (segments, start, end) = {
             let view = self.view();
-            (
-                view.segments.clone(),
-                view.log_start_offset,
-                view.end.offset.0,
-            )
+            (view.segments.clone(), view.log_start_offset, view.end.offset.0)
         };
-        self.remove_snapshots(state, |offset| {
-            offset > end || offset <= start && offset != end
-        })?;
+        self.remove_snapshots(state, |offset| offset > end || offset <= start && offset != end)?;
         let expiration_ms = self.config().producer_id_expiration_ms;
-        load_newest_snapshot(
-            place,
-            &mut state.producers,
-            start,
-            end,
-            now.0,
-            expiration_ms,
-        )?;
+        load_newest_snapshot(place, &mut state.producers, start, end, now.0, expiration_ms)?;
         let from = state.producers.map_end_offset;
         replay(place, &segments, &mut state.producers, from, end)?;
         let high_watermark = self.view().high_watermark;
@@ -175,28 +140,15 @@ impl<'a, D: Disk> Opening<'a, D> {
             names_changed: false,
         };
         opening.finish_interrupted()?;
-        let names = place
-            .disk
-            .list(place.dir)
-            .map_err(doing("listing", place.dir))?;
-        let files: Vec<OffsetFile<'_>> = names
-            .iter()
-            .filter_map(|name| parse(name))
-            .filter(|file| file.suffix.is_none())
-            .collect();
-        let has = |offset, kind| {
-            files
-                .iter()
-                .any(|file| file.offset == offset && file.kind == kind)
-        };
+        let names = place.disk.list(place.dir).map_err(doing("listing", place.dir))?;
+        let files: Vec<OffsetFile<'_>> =
+            names.iter().filter_map(|name| parse(name)).filter(|file| file.suffix.is_none()).collect();
+        let has = |offset, kind| files.iter().any(|file| file.offset == offset && file.kind == kind);
         for file in &files {
             let path = offset_file(place.dir, file.offset, file.kind);
             match file.kind {
                 LOG => {
-                    let size = place
-                        .disk
-                        .file_len(&path)
-                        .map_err(doing("reading", &path))?;
+                    let size = place.disk.file_len(&path).map_err(doing("reading", &path))?;
                     let segment = Segment::at(file.offset, size, &options.config, options.now.0);
                     opening.segments.push(Arc::new(segment));
                     if size > 0 && !has(file.offset, OFFSET_INDEX) {
@@ -206,15 +158,11 @@ impl<'a, D: Disk> Opening<'a, D> {
                 PRODUCER_SNAPSHOT => {
                     opening.producers.snapshots.insert(file.offset);
                 }
-                OFFSET_INDEX | TIME_INDEX | TXN_INDEX if !has(file.offset, LOG) => {
-                    remove_if_there(place.disk, &path)?
-                }
+                OFFSET_INDEX | TIME_INDEX | TXN_INDEX if !has(file.offset, LOG) => remove_if_there(place.disk, &path)?,
                 _ => {}
             }
         }
-        opening
-            .segments
-            .sort_by_key(|segment| segment.base_offset());
+        opening.segments.sort_by_key(|segment| segment.base_offset());
         Ok(opening)
     }
 
@@ -238,9 +186,8 @@ impl<'a, D: Disk> Opening<'a, D> {
                 _ => {}
             }
         }
-        let (valid, invalid): (Vec<_>, Vec<_>) = swaps
-            .into_iter()
-            .partition(|((offset, _), _)| *offset < first_cleaned);
+        let (valid, invalid): (Vec<_>, Vec<_>) =
+            swaps.into_iter().partition(|((offset, _), _)| *offset < first_cleaned);
         for (_, path) in invalid {
             remove_if_there(disk, &path)?;
         }
@@ -262,8 +209,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             }
         }
         for ((offset, kind), path) in &valid {
-            disk.rename(path, &offset_file(dir, *offset, kind))
-                .map_err(doing("renaming", path))?;
+            disk.rename(path, &offset_file(dir, *offset, kind)).map_err(doing("renaming", path))?;
         }
         Ok(())
     }
@@ -273,29 +219,18 @@ impl<'a, D: Disk> Opening<'a, D> {
             ShutdownKind::Clean => self.segments.len(),
             ShutdownKind::Unclean => floor_segment(&self.segments, self.options.recovery_point.0),
         };
-        let first = self
-            .segments
-            .iter()
-            .position(|segment| self.without_index.contains(&segment.base_offset()));
+        let first = self.segments.iter().position(|segment| self.without_index.contains(&segment.base_offset()));
         let first = first.unwrap_or(usize::MAX).min(from);
         if first >= self.segments.len() {
             return Ok(());
         }
         // One pass: the state before the first segment comes from a snapshot and what follows it.
         let base = self.segments[first].base_offset();
-        self.log_start_offset = self
-            .options
-            .log_start_offset
-            .0
-            .max(self.segments[0].base_offset());
+        self.log_start_offset = self.options.log_start_offset.0.max(self.segments[0].base_offset());
         self.drop_snapshots(|offset| offset > base)?;
         self.load_producers_at(base)?;
         for at in first..self.segments.len() {
-            if at < from
-                && !self
-                    .without_index
-                    .contains(&self.segments[at].base_offset())
-            {
+            if at < from && !self.without_index.contains(&self.segments[at].base_offset()) {
                 let end = match self.segments.get(at + 1) {
                     Some(next) => next.base_offset(),
                     None => self.end_of(&self.segments[at])?,
@@ -310,10 +245,7 @@ impl<'a, D: Disk> Opening<'a, D> {
                 && !self.options.config.cleanup_policy.compacts()
             {
                 // The end of the segment before was lost. Only compaction leaves such gaps by right.
-                self.remove_segments_from(
-                    at,
-                    &format!("it begins above {known_end}, where the log ends now"),
-                )?;
+                self.remove_segments_from(at, &format!("it begins above {known_end}, where the log ends now"))?;
                 break;
             }
             if self.recover_segment(at)? {
@@ -327,11 +259,7 @@ impl<'a, D: Disk> Opening<'a, D> {
     fn recover_segment(&mut self, at: usize) -> Result<bool, LogError> {
         let place = self.place;
         let segment = self.segments[at].clone();
-        let previous_end = if at == 0 {
-            segment.base_offset()
-        } else {
-            self.producers.map_end_offset
-        };
+        let previous_end = if at == 0 { segment.base_offset() } else { self.producers.map_end_offset };
         let (producers, epochs) = (&mut self.producers, &mut self.epochs);
         producers.map_end_offset = producers.map_end_offset.max(segment.base_offset());
         let found = segment.recover(place, &self.options.config, previous_end, |found| {
@@ -347,12 +275,7 @@ impl<'a, D: Disk> Opening<'a, D> {
         };
         let file = segment.path(place, LOG);
         tracing::warn!(file = %file.display(), position = segment.size(), bytes, reason, "cut off what is no whole batch");
-        self.recovery.truncations.push(Truncation {
-            file,
-            position: segment.size(),
-            bytes,
-            reason,
-        });
+        self.recovery.truncations.push(Truncation { file, position: segment.size(), bytes, reason });
         if at + 1 < self.segments.len() {
             self.remove_segments_from(at + 1, "it lies behind a batch that was cut off")?;
         }
@@ -364,17 +287,9 @@ impl<'a, D: Disk> Opening<'a, D> {
             let (file, bytes) = (gone.path(self.place, LOG), gone.size());
             tracing::warn!(file = %file.display(), bytes, reason, "removed a segment");
             crate::jobs::remove_segment_files(self.place, &gone)?;
-            self.recovery.truncations.push(Truncation {
-                file,
-                position: 0,
-                bytes,
-                reason: reason.to_owned(),
-            });
+            self.recovery.truncations.push(Truncation { file, position: 0, bytes, reason: reason.to_owned() });
         }
-        self.place
-            .disk
-            .sync_dir(self.place.dir)
-            .map_err(doing("syncing", self.place.dir))?;
+        self.place.disk.sync_dir(self.place.dir).map_err(doing("syncing", self.place.dir))?;
         Ok(())
     }
 
@@ -400,19 +315,11 @@ impl<'a, D: Disk> Opening<'a, D> {
             self.end_offset = checkpoint;
         }
         if self.segments.is_empty() && checkpoint > 0 {
-            let segment = Segment::create(
-                self.place,
-                checkpoint,
-                &self.options.config,
-                self.options.now.0,
-            )?;
+            let segment = Segment::create(self.place, checkpoint, &self.options.config, self.options.now.0)?;
             self.segments.push(Arc::new(segment));
             self.names_changed = true;
         }
-        let first = self
-            .segments
-            .first()
-            .map_or(0, |segment| segment.base_offset());
+        let first = self.segments.first().map_or(0, |segment| segment.base_offset());
         self.log_start_offset = checkpoint.max(first);
         self.epochs.truncate_from_end(Offset(self.end_offset));
         self.epochs.truncate_from_start(Offset(checkpoint));
@@ -425,19 +332,14 @@ impl<'a, D: Disk> Opening<'a, D> {
             return Ok(last.base_offset());
         }
         match last.last_batch(self.place) {
-            Ok(Some(found))
-                if found.position + found.header.size_in_bytes() as u64 == last.size() =>
-            {
+            Ok(Some(found)) if found.position + found.header.size_in_bytes() as u64 == last.size() => {
                 Ok(found.header.next_offset())
             }
             Err(error @ LogError::Io { .. }) => Err(error),
             _ => {
                 let path = last.path(self.place, LOG);
                 tracing::warn!(file = %path.display(), "the index does not lead to the segment's end: recovering it");
-                let recovered =
-                    last.recover(self.place, &self.options.config, last.base_offset(), |_| {
-                        Ok(())
-                    })?;
+                let recovered = last.recover(self.place, &self.options.config, last.base_offset(), |_| Ok(()))?;
                 Ok(recovered.next_offset)
             }
         }
@@ -464,50 +366,22 @@ impl<'a, D: Disk> Opening<'a, D> {
     fn load_producers_at(&mut self, offset: i64) -> Result<(), LogError> {
         let expiration_ms = self.options.config.producer_id_expiration_ms;
         let (start, now_ms) = (self.log_start_offset, self.options.now.0);
-        load_newest_snapshot(
-            self.place,
-            &mut self.producers,
-            start,
-            offset,
-            now_ms,
-            expiration_ms,
-        )?;
+        load_newest_snapshot(self.place, &mut self.producers, start, offset, now_ms, expiration_ms)?;
         let from = self.producers.map_end_offset;
-        replay(
-            self.place,
-            &self.segments,
-            &mut self.producers,
-            from,
-            offset,
-        )
+        replay(self.place, &self.segments, &mut self.producers, from, offset)
     }
 
     /// Snapshots stand at the bases of segments, and one more may stand at the log's end.
     fn remove_stray_snapshots(&mut self) -> Result<(), LogError> {
-        let bases: Vec<i64> = self
-            .segments
-            .iter()
-            .map(|segment| segment.base_offset())
-            .collect();
+        let bases: Vec<i64> = self.segments.iter().map(|segment| segment.base_offset()).collect();
         let newest = self.producers.snapshots.last().copied();
-        self.drop_snapshots(|offset| {
-            Some(offset) != newest && bases.binary_search(&offset).is_err()
-        })
+        self.drop_snapshots(|offset| Some(offset) != newest && bases.binary_search(&offset).is_err())
     }
 
     fn drop_snapshots(&mut self, fits: impl Fn(i64) -> bool) -> Result<(), LogError> {
-        let dropped: Vec<i64> = self
-            .producers
-            .snapshots
-            .iter()
-            .copied()
-            .filter(|offset| fits(*offset))
-            .collect();
+        let dropped: Vec<i64> = self.producers.snapshots.iter().copied().filter(|offset| fits(*offset)).collect();
         for offset in dropped {
-            remove_if_there(
-                self.place.disk,
-                &offset_file(self.place.dir, offset, PRODUCER_SNAPSHOT),
-            )?;
+            remove_if_there(self.place.disk, &offset_file(self.place.dir, offset, PRODUCER_SNAPSHOT))?;
             self.producers.snapshots.remove(&offset);
         }
         Ok(())
@@ -518,11 +392,7 @@ impl<'a, D: Disk> Opening<'a, D> {
         let mut view = View::empty_at(self.end_offset);
         view.end = OffsetMetadata {
             offset: Offset(self.end_offset),
-            segment_base_offset: Offset(
-                self.segments
-                    .last()
-                    .map_or(self.end_offset, |last| last.base_offset()),
-            ),
+            segment_base_offset: Offset(self.segments.last().map_or(self.end_offset, |last| last.base_offset())),
             relative_position_in_segment: self.segments.last().map_or(0, |last| last.size()),
         };
         view.log_start_offset = self.log_start_offset.min(self.end_offset);
@@ -532,18 +402,10 @@ impl<'a, D: Disk> Opening<'a, D> {
         view.segments = Arc::new(std::mem::take(&mut self.segments));
         view.forget_known();
         let clean = self.options.shutdown == ShutdownKind::Clean && self.recovery.segments == 0;
-        let recovery_point = if clean {
-            self.end_offset
-        } else {
-            self.options.recovery_point.0.min(self.end_offset)
-        };
+        let recovery_point = if clean { self.end_offset } else { self.options.recovery_point.0.min(self.end_offset) };
         // What the process before named and wrote may not be durable; the next sync makes it so.
         let unclean = self.options.shutdown == ShutdownKind::Unclean;
-        let unsynced_snapshots = if unclean {
-            self.producers.snapshots.iter().copied().collect()
-        } else {
-            Vec::new()
-        };
+        let unsynced_snapshots = if unclean { self.producers.snapshots.iter().copied().collect() } else { Vec::new() };
         let state = State {
             producers: self.producers,
             status: Status::Online,
@@ -606,13 +468,7 @@ fn replay<D: Disk>(
             if header.base_offset >= to {
                 break;
             }
-            see(
-                place,
-                segment,
-                producers,
-                Found { position, header },
-                Transactions::AlreadyIndexed,
-            )?;
+            see(place, segment, producers, Found { position, header }, Transactions::AlreadyIndexed)?;
         }
     }
     producers.map_end_offset = to;
@@ -641,13 +497,7 @@ fn see<D: Disk>(
     }
     let batch = if header.attributes.is_control() {
         let bytes = segment.read_batch(place, found)?;
-        crate::append::producer_batch(
-            &Batch {
-                header,
-                bytes: &bytes,
-            },
-            header,
-        )
+        crate::append::producer_batch(&Batch { header, bytes: &bytes }, header)
     } else {
         Ok(ProducerBatch::Data(header))
     };
@@ -680,9 +530,7 @@ fn replay_failed<D: Disk>(
 
 /// The offset behind the last batch of a log file under any name.
 fn end_of_file<D: Disk>(disk: &D, path: &Path, base_offset: i64) -> Result<i64, LogError> {
-    let file = disk
-        .open(path, ottla_machine::OpenMode::Read)
-        .map_err(doing("opening", path))?;
+    let file = disk.open(path, ottla_machine::OpenMode::Read).map_err(doing("opening", path))?;
     let length = ottla_machine::DiskFile::len(&file).map_err(doing("reading", path))?;
     let mut walk = crate::segment::HeaderWalk::new(file, 0, length);
     let mut end = base_offset;

@@ -18,25 +18,17 @@ pub(crate) fn read<D: Disk>(disk: &D, dir: &Path) -> Result<Option<TopicId>, Log
         content => content.map_err(doing("reading", &path))?,
     };
     let text = str::from_utf8(&content).map_err(|error| LogError::malformed(&path, error))?;
-    parse(text)
-        .map(Some)
-        .map_err(|reason| LogError::malformed(&path, reason))
+    parse(text).map(Some).map_err(|reason| LogError::malformed(&path, reason))
 }
 
 pub(crate) fn write<D: Disk>(disk: &D, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
     let path = dir.join(PARTITION_METADATA);
-    disk.write_atomically(
-        &path,
-        format!("version: 0\ntopic_id: {topic_id}").as_bytes(),
-    )
-    .map_err(doing("writing", &path))
+    disk.write_atomically(&path, format!("version: 0\ntopic_id: {topic_id}").as_bytes())
+        .map_err(doing("writing", &path))
 }
 
 fn parse(text: &str) -> Result<TopicId, &'static str> {
-    let mut lines = text.lines().map(|line| {
-        line.split_once(':')
-            .map(|(name, value)| (name.trim(), value.trim()))
-    });
+    let mut lines = text.lines().map(|line| line.split_once(':').map(|(name, value)| (name.trim(), value.trim())));
     match lines.next().flatten() {
         Some(("version", "0")) => {}
         _ => return Err("the first line is not `version: 0`"),
@@ -54,11 +46,7 @@ impl fmt::Display for TopicId {
         let value = u128::from_be_bytes(self.0);
         for group in 0..22 {
             // The last group has two bits of the id and four of nothing.
-            let bits = if group < 21 {
-                value >> (122 - 6 * group)
-            } else {
-                value << 4
-            };
+            let bits = if group < 21 { value >> (122 - 6 * group) } else { value << 4 };
             write!(f, "{}", char::from(ALPHABET[(bits & 63) as usize]))?;
         }
         Ok(())
@@ -81,11 +69,7 @@ impl TopicId {
         let mut value = 0u128;
         for (group, byte) in bytes.iter().enumerate() {
             let bits = ALPHABET.iter().position(|known| known == byte)? as u128;
-            value = if group < 21 {
-                value << 6 | bits
-            } else {
-                value << 2 | bits >> 4
-            };
+            value = if group < 21 { value << 6 | bits } else { value << 2 | bits >> 4 };
         }
         Some(TopicId(value.to_be_bytes()))
     }
@@ -112,12 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for bad in [
-            "",
-            "version: 1\ntopic_id: G1x3GqGkQyOwh8YiZGlxEw",
-            "version: 0",
-            "version: 0\ntopic_id: short",
-        ] {
+        for bad in ["", "version: 1\ntopic_id: G1x3GqGkQyOwh8YiZGlxEw", "version: 0", "version: 0\ntopic_id: short"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -76,12 +76,7 @@ impl<D: Disk> Log<D> {
     ) -> Result<FetchedSlice<D::File>, ReadError> {
         let (segments, offsets, end, known) = {
             let view = self.view();
-            (
-                view.segments.clone(),
-                view.offsets(),
-                view.end,
-                view.known_place(offset.0),
-            )
+            (view.segments.clone(), view.offsets(), view.end, view.known_place(offset.0))
         };
         check_range(offset, &offsets)?;
         let bound_offset = match bound {
@@ -93,10 +88,7 @@ impl<D: Disk> Log<D> {
             file: None,
             position: 0,
             length: 0,
-            fetch_offset: OffsetMetadata {
-                offset,
-                ..known.unwrap_or_default()
-            },
+            fetch_offset: OffsetMetadata { offset, ..known.unwrap_or_default() },
             first_entry_incomplete: false,
             offsets,
             aborted_transactions: (bound == ReadBound::LastStableOffset).then(Vec::new),
@@ -106,15 +98,9 @@ impl<D: Disk> Log<D> {
         }
         let dir = self.dir();
         let place = self.place(&dir);
-        let bound_place = if bound_offset == end.offset {
-            end
-        } else {
-            self.place_of(bound_offset, &segments)?
-        };
+        let bound_place = if bound_offset == end.offset { end } else { self.place_of(bound_offset, &segments)? };
         let located = self.locate(place, offset, known, &segments, bound_place);
-        let Some((at, found, readable)) =
-            located.map_err(|error| self.or_deleted(offset, error))?
-        else {
+        let Some((at, found, readable)) = located.map_err(|error| self.or_deleted(offset, error))? else {
             return Ok(slice);
         };
         let segment = &segments[at];
@@ -124,39 +110,19 @@ impl<D: Disk> Log<D> {
             relative_position_in_segment: found.position,
         };
         let first_size = found.header.size_in_bytes();
-        let wanted = if min_one == MinOneBatch::Yes {
-            max_bytes.max(first_size)
-        } else {
-            max_bytes
-        };
+        let wanted = if min_one == MinOneBatch::Yes { max_bytes.max(first_size) } else { max_bytes };
         slice.first_entry_incomplete = wanted < first_size;
         slice.position = found.position;
-        slice.length = usize::try_from(readable - found.position)
-            .unwrap_or(usize::MAX)
-            .min(wanted);
-        slice.file = Some(
-            segment
-                .log_file(place)
-                .map_err(|error| self.or_deleted(offset, error))?,
-        );
+        slice.length = usize::try_from(readable - found.position).unwrap_or(usize::MAX).min(wanted);
+        slice.file = Some(segment.log_file(place).map_err(|error| self.or_deleted(offset, error))?);
         if let Some(aborted) = &mut slice.aborted_transactions {
-            *aborted = aborted_in(
-                place,
-                &segments[at..],
-                offset,
-                found.position + slice.length as u64,
-                end.offset,
-            )?;
+            *aborted = aborted_in(place, &segments[at..], offset, found.position + slice.length as u64, end.offset)?;
         }
         Ok(slice)
     }
 
     /// Where the batch that holds `offset` begins, which is below the log's end; remembered for the next reader.
-    pub(crate) fn place_of(
-        &self,
-        offset: Offset,
-        segments: &Segments<D>,
-    ) -> Result<OffsetMetadata, LogError> {
+    pub(crate) fn place_of(&self, offset: Offset, segments: &Segments<D>) -> Result<OffsetMetadata, LogError> {
         if let Some(known) = self.view().known_place(offset.0) {
             return Ok(known);
         }
@@ -189,11 +155,7 @@ impl<D: Disk> Log<D> {
         segments: &[Arc<Segment<D>>],
         bound: OffsetMetadata,
     ) -> Result<Option<(usize, Found, u64)>, LogError> {
-        for (at, segment) in segments
-            .iter()
-            .enumerate()
-            .skip(floor_segment(segments, offset.0))
-        {
+        for (at, segment) in segments.iter().enumerate().skip(floor_segment(segments, offset.0)) {
             let base_offset = segment.base_offset();
             let readable = match base_offset.cmp(&bound.segment_base_offset.0) {
                 std::cmp::Ordering::Less => segment.size(),
@@ -202,12 +164,7 @@ impl<D: Disk> Log<D> {
             };
             let start = known.filter(|known| known.segment_base_offset.0 == base_offset);
             let found = match start {
-                Some(known) => segment.find_from(
-                    place,
-                    offset.0,
-                    known.relative_position_in_segment,
-                    readable,
-                )?,
+                Some(known) => segment.find_from(place, offset.0, known.relative_position_in_segment, readable)?,
                 None => segment.find(place, offset.0, readable)?,
             };
             if let Some(found) = found {
@@ -228,26 +185,16 @@ impl<D: Disk> Log<D> {
 }
 
 fn check_range(offset: Offset, offsets: &LogOffsets) -> Result<(), OffsetOutOfRange> {
-    let LogOffsets {
-        log_start_offset,
-        log_end_offset,
-        ..
-    } = *offsets;
+    let LogOffsets { log_start_offset, log_end_offset, .. } = *offsets;
     if offset < log_start_offset || offset > log_end_offset {
-        return Err(OffsetOutOfRange {
-            offset,
-            log_start_offset,
-            log_end_offset,
-        });
+        return Err(OffsetOutOfRange { offset, log_start_offset, log_end_offset });
     }
     Ok(())
 }
 
 /// The segment in which an offset is, if it is there: the last that begins at or below it, else the first.
 pub(crate) fn floor_segment<D: Disk>(segments: &[Arc<Segment<D>>], offset: i64) -> usize {
-    segments
-        .partition_point(|segment| segment.base_offset() <= offset)
-        .saturating_sub(1)
+    segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1)
 }
 
 /// The aborted transactions that have records from `offset` on, before the position in the first of the segments.
@@ -263,16 +210,11 @@ fn aborted_in<D: Disk>(
     };
     let upper_bound = match first.offset_after(place, end_position)? {
         Some(offset) => offset,
-        None => segments
-            .get(1)
-            .map_or(log_end_offset.0, |next| next.base_offset()),
+        None => segments.get(1).map_or(log_end_offset.0, |next| next.base_offset()),
     };
     let mut found = Vec::new();
     for segment in segments {
-        if segment
-            .txns()
-            .collect(place, offset.0, upper_bound, &mut found)?
-        {
+        if segment.txns().collect(place, offset.0, upper_bound, &mut found)? {
             break;
         }
     }

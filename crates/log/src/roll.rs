@@ -25,9 +25,7 @@ impl<D: Disk> Log<D> {
         let active = self.segments().last().cloned();
         match active {
             Some(active) if !active.should_roll(self.place(&dir), config, next) => Ok(active),
-            Some(active) if active.size() == 0 && active.base_offset() >= first_offset => {
-                Ok(active)
-            }
+            Some(active) if active.size() == 0 && active.base_offset() >= first_offset => Ok(active),
             active => self.roll_to(state, config, active.as_deref(), first_offset, next.now_ms),
         }
     }
@@ -41,8 +39,7 @@ impl<D: Disk> Log<D> {
         match self.segments().last().cloned() {
             Some(active) if active.size() == 0 => Ok(Offset(active.base_offset())),
             active => {
-                let segment =
-                    self.roll_to(&mut state, &self.config(), active.as_deref(), end.0, now.0)?;
+                let segment = self.roll_to(&mut state, &self.config(), active.as_deref(), end.0, now.0)?;
                 Ok(Offset(segment.base_offset()))
             }
         }
@@ -79,11 +76,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Writes the producers' state at its end offset, unless there is a snapshot of it. Durable after the next sync.
-    pub(crate) fn write_producer_snapshot(
-        &self,
-        state: &mut State,
-        dir: &Path,
-    ) -> Result<(), LogError> {
+    pub(crate) fn write_producer_snapshot(&self, state: &mut State, dir: &Path) -> Result<(), LogError> {
         let offset = state.producers.map_end_offset;
         if state.producers.snapshots.contains(&offset) {
             return Ok(());

@@ -21,10 +21,7 @@ impl<D: Disk> Log<D> {
         if offset >= self.log_end_offset() {
             return Ok(());
         }
-        let first = self
-            .segments()
-            .first()
-            .map_or(0, |segment| segment.base_offset());
+        let first = self.segments().first().map_or(0, |segment| segment.base_offset());
         let done = if offset.0 < first {
             self.restart_at(&mut state, offset, offset)
         } else {
@@ -72,11 +69,7 @@ impl<D: Disk> Log<D> {
         Ok(true)
     }
 
-    fn offline_unless(
-        &self,
-        state: &mut State,
-        done: Result<(), LogError>,
-    ) -> Result<(), LogError> {
+    fn offline_unless(&self, state: &mut State, done: Result<(), LogError>) -> Result<(), LogError> {
         if let Err(error) = &done {
             tracing::error!(%error, dir = %self.dir().display(), "a truncation failed halfway: the log goes offline");
             state.status = Status::Offline;
@@ -112,9 +105,7 @@ impl<D: Disk> Log<D> {
         // The batch that held the offset went whole, so the end can lie below it; in a gap between batches it is the offset.
         let cut_off = active.size() < before;
         let end = if cut_off {
-            active
-                .last_batch(place)?
-                .map_or(active.base_offset(), |last| last.header.next_offset())
+            active.last_batch(place)?.map_or(active.base_offset(), |last| last.header.next_offset())
         } else {
             offset.0
         };
@@ -133,20 +124,12 @@ impl<D: Disk> Log<D> {
         }
         // Durable at once: after a crash, what was cut must not come back behind what is appended next.
         active.sync(place)?;
-        self.inner
-            .disk
-            .sync_dir(&dir)
-            .map_err(doing("syncing", &dir))?;
+        self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
         state.names_changed = false;
         self.rebuild_producers(state, now)
     }
 
-    fn restart_at(
-        &self,
-        state: &mut State,
-        offset: Offset,
-        log_start_offset: Offset,
-    ) -> Result<(), LogError> {
+    fn restart_at(&self, state: &mut State, offset: Offset, log_start_offset: Offset) -> Result<(), LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         let segments = self.segments();
@@ -175,38 +158,20 @@ impl<D: Disk> Log<D> {
             self.view().segments = Arc::new(vec![Arc::new(segment)]);
         }
         if state.on_disk {
-            self.inner
-                .disk
-                .sync_dir(&dir)
-                .map_err(doing("syncing", &dir))?;
+            self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
         }
         state.names_changed = false;
         Ok(())
     }
 
     /// Removes the producer snapshots at offsets that fit.
-    pub(crate) fn remove_snapshots(
-        &self,
-        state: &mut State,
-        fits: impl Fn(i64) -> bool,
-    ) -> Result<(), LogError> {
+    pub(crate) fn remove_snapshots(&self, state: &mut State, fits: impl Fn(i64) -> bool) -> Result<(), LogError> {
         let dir = self.dir();
-        let removed: Vec<i64> = state
-            .producers
-            .snapshots
-            .iter()
-            .copied()
-            .filter(|offset| fits(*offset))
-            .collect();
+        let removed: Vec<i64> = state.producers.snapshots.iter().copied().filter(|offset| fits(*offset)).collect();
         for offset in removed {
-            remove_if_there(
-                &self.inner.disk,
-                &offset_file(&dir, offset, PRODUCER_SNAPSHOT),
-            )?;
+            remove_if_there(&self.inner.disk, &offset_file(&dir, offset, PRODUCER_SNAPSHOT))?;
             state.producers.snapshots.remove(&offset);
-            state
-                .unsynced_snapshots
-                .retain(|unsynced| *unsynced != offset);
+            state.unsynced_snapshots.retain(|unsynced| *unsynced != offset);
         }
         Ok(())
     }

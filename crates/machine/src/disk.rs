@@ -147,8 +147,5 @@ pub enum OpenMode {
 
 /// Whether an error says that the disk (or the quota on it) is full: the one failure after which the same disk works again.
 pub fn is_storage_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

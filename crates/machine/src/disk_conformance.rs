@@ -45,28 +45,13 @@ fn positions<D: Disk>(disk: &D, path: &Path) -> io::Result<()> {
 
 fn opening<D: Disk>(disk: &D, root: &Path) -> io::Result<()> {
     let path = root.join("opening");
-    assert_eq!(
-        kind(disk.open(&path, OpenMode::Read)),
-        Some(ErrorKind::NotFound)
-    );
-    assert_eq!(
-        kind(disk.open(&path, OpenMode::ReadWrite)),
-        Some(ErrorKind::NotFound)
-    );
-    assert_eq!(
-        kind(disk.open(&root.join("no/such"), OpenMode::Create)),
-        Some(ErrorKind::NotFound)
-    );
-    disk.open(&path, OpenMode::Create)?
-        .write_at(0, &[b"kept"])?;
+    assert_eq!(kind(disk.open(&path, OpenMode::Read)), Some(ErrorKind::NotFound));
+    assert_eq!(kind(disk.open(&path, OpenMode::ReadWrite)), Some(ErrorKind::NotFound));
+    assert_eq!(kind(disk.open(&root.join("no/such"), OpenMode::Create)), Some(ErrorKind::NotFound));
+    disk.open(&path, OpenMode::Create)?.write_at(0, &[b"kept"])?;
     assert_eq!(disk.open(&path, OpenMode::Create)?.len()?, 4);
-    assert!(
-        disk.open(&path, OpenMode::Read)?
-            .write_at(0, &[b"x"])
-            .is_err()
-    );
-    disk.open(&path, OpenMode::ReadWrite)?
-        .write_at(0, &[b"K"])?;
+    assert!(disk.open(&path, OpenMode::Read)?.write_at(0, &[b"x"]).is_err());
+    disk.open(&path, OpenMode::ReadWrite)?.write_at(0, &[b"K"])?;
     assert_eq!(disk.read(&path)?, b"Kept");
     assert_eq!(disk.file_len(&path)?, 4);
     disk.modified_ms(&path)?;
@@ -92,8 +77,7 @@ fn names<D: Disk>(disk: &D, root: &Path) -> io::Result<()> {
     disk.create_dir_all(&dir)?;
     disk.create_dir_all(&dir)?;
     assert!(disk.is_dir(&dir)?);
-    disk.open(&dir.join("2"), OpenMode::Create)?
-        .write_at(0, &[b"two"])?;
+    disk.open(&dir.join("2"), OpenMode::Create)?.write_at(0, &[b"two"])?;
     disk.open(&dir.join("1"), OpenMode::Create)?;
     disk.sync_dir(&dir)?;
     assert!(!disk.is_dir(&dir.join("1"))?);
@@ -101,18 +85,12 @@ fn names<D: Disk>(disk: &D, root: &Path) -> io::Result<()> {
     disk.rename(&dir.join("2"), &dir.join("1"))?;
     assert_eq!(disk.read(&dir.join("1"))?, b"two");
     assert_eq!(disk.list(&dir)?, ["1"]);
-    assert_eq!(
-        kind(disk.remove_dir(&dir)),
-        Some(ErrorKind::DirectoryNotEmpty)
-    );
+    assert_eq!(kind(disk.remove_dir(&dir)), Some(ErrorKind::DirectoryNotEmpty));
     disk.rename(&dir, &moved)?;
     assert!(!disk.exists(&dir)?);
     assert_eq!(disk.read(&moved.join("1"))?, b"two");
     assert_eq!(kind(disk.list(&dir)), Some(ErrorKind::NotFound));
-    assert_eq!(
-        kind(disk.remove_file(&dir.join("1"))),
-        Some(ErrorKind::NotFound)
-    );
+    assert_eq!(kind(disk.remove_file(&dir.join("1"))), Some(ErrorKind::NotFound));
     assert_eq!(kind(disk.rename(&dir, &moved)), Some(ErrorKind::NotFound));
     disk.remove_dir_all(&root.join("a"))?;
     assert!(!disk.exists(&root.join("a"))?);
@@ -129,11 +107,7 @@ fn replacing<D: Disk>(disk: &D, path: &Path) -> io::Result<()> {
 fn locking<D: Disk>(disk: &D, path: &Path) -> io::Result<()> {
     drop(disk.lock(path)?);
     let held = disk.lock(path)?;
-    assert_eq!(
-        kind(disk.lock(path)),
-        Some(ErrorKind::WouldBlock),
-        "also within one process"
-    );
+    assert_eq!(kind(disk.lock(path)), Some(ErrorKind::WouldBlock), "also within one process");
     drop(held);
     drop(disk.lock(path)?);
     disk.remove_file(path)

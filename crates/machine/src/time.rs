@@ -33,10 +33,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates after 584 years.
     fn add(self, wait: Duration) -> Instant {
-        Instant(
-            self.0
-                .saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Instant(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 

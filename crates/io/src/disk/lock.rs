@@ -21,52 +21,31 @@ pub struct RealLock {
 
 impl RealLock {
     pub(super) fn take(path: &Path) -> io::Result<RealLock> {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let path = parent
-            .canonicalize()?
-            .join(path.file_name().ok_or(ErrorKind::InvalidInput)?);
-        if !HELD
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.clone())
-        {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = parent.canonicalize()?.join(path.file_name().ok_or(ErrorKind::InvalidInput)?);
+        if !HELD.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone()) {
             return Err(ErrorKind::WouldBlock.into());
         }
         let locked = open_and_lock(&path);
         if locked.is_err() {
             release(&path);
         }
-        Ok(RealLock {
-            file: Some(locked?),
-            path,
-        })
+        Ok(RealLock { file: Some(locked?), path })
     }
 }
 
 fn open_and_lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         // The system has two ways to say that another process holds it.
-        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => {
-            Err(ErrorKind::WouldBlock.into())
-        }
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(ErrorKind::WouldBlock.into()),
         Err(error) => Err(error.into()),
     }
 }
 
 fn release(path: &Path) {
-    HELD.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .remove(path);
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
 }
 
 impl Drop for RealLock {

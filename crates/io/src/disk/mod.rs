@@ -47,14 +47,8 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(mode != OpenMode::Read)
-            .create(mode == OpenMode::Create)
-            .mode(0o644);
-        Ok(RealFile {
-            file: Arc::new(options.open(path)?),
-        })
+        options.read(true).write(mode != OpenMode::Read).create(mode == OpenMode::Create).mode(0o644);
+        Ok(RealFile { file: Arc::new(options.open(path)?) })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -74,9 +68,7 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        let names: io::Result<Vec<OsString>> = fs::read_dir(path)?
-            .map(|entry| Ok(entry?.file_name()))
-            .collect();
+        let names: io::Result<Vec<OsString>> = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect();
         let mut names = names?;
         names.sort();
         Ok(names)
@@ -128,10 +120,7 @@ impl DiskFile for RealFile {
     fn read_at(&self, position: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buf.len() {
-            match self
-                .file
-                .read_at(&mut buf[filled..], position + filled as u64)
-            {
+            match self.file.read_at(&mut buf[filled..], position + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -145,16 +134,11 @@ impl DiskFile for RealFile {
         match parts {
             [] => Ok(()),
             [one] => self.file.write_all_at(one, position),
-            [head, body] => write_vectored(
-                &self.file,
-                position,
-                &mut [IoSlice::new(head), IoSlice::new(body)],
-            ),
+            [head, body] => write_vectored(&self.file, position, &mut [IoSlice::new(head), IoSlice::new(body)]),
             many => {
                 let mut position = position;
                 for some in many.chunks(PARTS_MAX) {
-                    let mut slices: Vec<IoSlice<'_>> =
-                        some.iter().map(|part| IoSlice::new(part)).collect();
+                    let mut slices: Vec<IoSlice<'_>> = some.iter().map(|part| IoSlice::new(part)).collect();
                     write_vectored(&self.file, position, &mut slices)?;
                     position += some.iter().map(|part| part.len() as u64).sum::<u64>();
                 }
@@ -187,11 +171,7 @@ impl DiskFile for RealFile {
 }
 
 /// Writes all the slices, going on after a short write.
-fn write_vectored(
-    file: &File,
-    mut position: u64,
-    mut slices: &mut [IoSlice<'_>],
-) -> io::Result<()> {
+fn write_vectored(file: &File, mut position: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match rustix::io::pwritev(file, slices, position) {
@@ -223,9 +203,6 @@ mod tests {
         let path = root.path().join("done");
         RealDisk.write_atomically(&path, b"x").unwrap();
         RealDisk.set_read_only(&path).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o400
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
     }
 }

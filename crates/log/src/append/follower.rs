@@ -47,11 +47,7 @@ impl<D: Disk> Log<D> {
         let mut state = self.state();
         self.check_online(&state)?;
         let expected = self.log_end_offset();
-        let Some(first) = scratch
-            .headers
-            .first()
-            .map(|header| Offset(header.base_offset))
-        else {
+        let Some(first) = scratch.headers.first().map(|header| Offset(header.base_offset)) else {
             return Ok(self.nothing_appended());
         };
         if first < expected {
@@ -92,9 +88,7 @@ impl<D: Disk> Log<D> {
                     break;
                 }
                 Given::RaftLeader if epoch != leader_epoch.0 => {
-                    return Err(AppendError::InvalidRecord(
-                        "the batch does not have the leader's epoch",
-                    ));
+                    return Err(AppendError::InvalidRecord("the batch does not have the leader's epoch"));
                 }
                 _ => {}
             }
@@ -103,10 +97,7 @@ impl<D: Disk> Log<D> {
             }
             if header.size_in_bytes() > config.segment_bytes as usize {
                 let size = header.size_in_bytes();
-                return Err(AppendError::RecordListTooLarge {
-                    size,
-                    max: config.segment_bytes,
-                });
+                return Err(AppendError::RecordListTooLarge { size, max: config.segment_bytes });
             }
             batch.verify_crc()?;
             next_offset = header.next_offset();
@@ -118,12 +109,7 @@ impl<D: Disk> Log<D> {
 
     fn appended(&self, first_offset: Offset, bytes: usize, scratch: &Scratch) -> Appended {
         let offsets = self.offsets();
-        let max_timestamp = scratch
-            .headers
-            .iter()
-            .map(|header| header.max_timestamp)
-            .max()
-            .unwrap_or(-1);
+        let max_timestamp = scratch.headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1);
         Appended {
             first_offset,
             last_offset: Offset(offsets.log_end_offset.0 - 1),
@@ -132,11 +118,7 @@ impl<D: Disk> Log<D> {
             log_start_offset: offsets.log_start_offset,
             log_end_offset: offsets.log_end_offset,
             bytes,
-            records: scratch
-                .headers
-                .iter()
-                .map(|header| u64::from(header.record_count.max(0).unsigned_abs()))
-                .sum(),
+            records: scratch.headers.iter().map(|header| u64::from(header.record_count.max(0).unsigned_abs())).sum(),
             outcome: AppendOutcome::Appended,
         }
     }
@@ -173,11 +155,7 @@ fn stage(state: &State, bytes: &[u8]) -> Result<Staged, AppendError> {
     for batch in Batches::new(bytes) {
         let batch: Batch<'_> = batch?;
         if batch.header.has_producer_id() {
-            staged.check(
-                &state.producers,
-                &producer_batch(&batch, batch.header)?,
-                Strictness::Replica,
-            )?;
+            staged.check(&state.producers, &producer_batch(&batch, batch.header)?, Strictness::Replica)?;
         }
     }
     Ok(staged)

@@ -1,9 +1,7 @@
 //! The append of a leader.
 
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
-use ottla_wire::batch::{
-    Batch, ControlRecordType, EndTransactionMarker, HEADER_LEN, TimestampType,
-};
+use ottla_wire::batch::{Batch, ControlRecordType, EndTransactionMarker, HEADER_LEN, TimestampType};
 
 use super::validate::{Body, Validated, single_batch, validate};
 use super::{AppendOrigin, AppendOutcome, Appended, Scratch};
@@ -27,44 +25,22 @@ impl<D: Disk> Log<D> {
         scratch: &mut Scratch,
     ) -> Result<Appended, AppendError> {
         if origin == AppendOrigin::RaftLeader {
-            return self.append_given(
-                batches,
-                leader_epoch,
-                super::follower::Given::RaftLeader,
-                now,
-                scratch,
-            );
+            return self.append_given(batches, leader_epoch, super::follower::Given::RaftLeader, now, scratch);
         }
         let config = self.config();
         let batch = single_batch(batches)?;
         let validated = validate(&batch, origin, &config, now, scratch)?;
         let size = validated.header.size_in_bytes();
         if size > config.segment_bytes as usize {
-            return Err(AppendError::RecordListTooLarge {
-                size,
-                max: config.segment_bytes,
-            });
+            return Err(AppendError::RecordListTooLarge { size, max: config.segment_bytes });
         }
         let mut state = self.state();
         self.check_online(&state)?;
         let next_offset = self.log_end_offset();
-        self.append_assigned(
-            &mut state,
-            &config,
-            &batch,
-            validated,
-            origin,
-            leader_epoch,
-            now,
-            next_offset,
-            scratch,
-        )
+        self.append_assigned(&mut state, &config, &batch, validated, origin, leader_epoch, now, next_offset, scratch)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call, split off for its length"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one call, split off for its length")]
     fn append_assigned(
         &self,
         state: &mut State,
@@ -95,14 +71,7 @@ impl<D: Disk> Log<D> {
             Body::Input => batch.record_bytes(),
             Body::Rewritten => &scratch.rewritten[HEADER_LEN..],
         };
-        self.write_batches(
-            state,
-            config,
-            &[header],
-            &[&header.encode(), body],
-            staged,
-            now,
-        )?;
+        self.write_batches(state, config, &[header], &[&header.encode(), body], staged, now)?;
         let append_time = config.message_timestamp_type == TimestampType::LogAppendTime;
         Ok(Appended {
             first_offset: next_offset,
@@ -123,11 +92,7 @@ impl<D: Disk> Log<D> {
         Appended {
             first_offset: Offset(original.first_offset()),
             last_offset: Offset(original.last_offset),
-            log_append_time: if append_time {
-                Timestamp(original.timestamp)
-            } else {
-                Timestamp::NONE
-            },
+            log_append_time: if append_time { Timestamp(original.timestamp) } else { Timestamp::NONE },
             max_timestamp: Timestamp(original.timestamp),
             log_start_offset: offsets.log_start_offset,
             log_end_offset: offsets.log_end_offset,
@@ -141,14 +106,8 @@ impl<D: Disk> Log<D> {
 fn strictness(origin: AppendOrigin) -> Strictness {
     match origin {
         AppendOrigin::Client => Strictness::Client,
-        AppendOrigin::Coordinator => Strictness::Coordinator {
-            transaction_version: 0,
-        },
-        AppendOrigin::TransactionMarker {
-            transaction_version,
-        } => Strictness::Coordinator {
-            transaction_version,
-        },
+        AppendOrigin::Coordinator => Strictness::Coordinator { transaction_version: 0 },
+        AppendOrigin::TransactionMarker { transaction_version } => Strictness::Coordinator { transaction_version },
         AppendOrigin::RaftLeader => Strictness::Replica,
     }
 }
@@ -162,28 +121,17 @@ pub(crate) fn producer_batch(
         return Ok(ProducerBatch::Data(header));
     }
     let record = batch.records().and_then(|mut records| records.next());
-    let record = record.ok_or(AppendError::InvalidRecord(
-        "a control batch must hold a record, uncompressed",
-    ))??;
+    let record = record.ok_or(AppendError::InvalidRecord("a control batch must hold a record, uncompressed"))??;
     let kind = record.key.and_then(ControlRecordType::from_key);
     let aborted = match kind {
         Some(ControlRecordType::Abort) => true,
         Some(ControlRecordType::Commit) => false,
         _ => {
-            return Err(AppendError::InvalidRecord(
-                "a producer's control batch must end a transaction",
-            ));
+            return Err(AppendError::InvalidRecord("a producer's control batch must end a transaction"));
         }
     };
     let marker = record.value.and_then(EndTransactionMarker::from_value);
-    let marker = marker.ok_or(AppendError::InvalidRecord(
-        "the marker's value cannot be read",
-    ))?;
+    let marker = marker.ok_or(AppendError::InvalidRecord("the marker's value cannot be read"))?;
     let timestamp = header.record_timestamp(record.timestamp_delta);
-    Ok(ProducerBatch::Marker {
-        header,
-        aborted,
-        coordinator_epoch: marker.coordinator_epoch,
-        timestamp,
-    })
+    Ok(ProducerBatch::Marker { header, aborted, coordinator_epoch: marker.coordinator_epoch, timestamp })
 }

@@ -3,8 +3,8 @@
 
 use ottla_machine::Timestamp;
 use ottla_wire::batch::{
-    Batch, BatchBuilder, BatchError, BatchHeader, Batches, Compression, ProducerStamp,
-    RecordHeader, Records, ScanLimits, TimestampType, scan,
+    Batch, BatchBuilder, BatchError, BatchHeader, Batches, Compression, ProducerStamp, RecordHeader, Records,
+    ScanLimits, TimestampType, scan,
 };
 
 use super::{AppendOrigin, Scratch};
@@ -35,14 +35,11 @@ pub(super) enum Body {
 /// Finds the one batch that a leader may be given. A cut-off batch behind it is passed over, as Kafka does.
 pub(super) fn single_batch(bytes: &[u8]) -> Result<Batch<'_>, AppendError> {
     let mut batches = Batches::new(bytes);
-    let first = batches.next().ok_or(AppendError::InvalidRecord(
-        "there must be exactly one batch, but there is none",
-    ))??;
+    let first =
+        batches.next().ok_or(AppendError::InvalidRecord("there must be exactly one batch, but there is none"))??;
     match batches.next() {
         None => Ok(first),
-        Some(Ok(_)) => Err(AppendError::InvalidRecord(
-            "there must be exactly one batch, but there are more",
-        )),
+        Some(Ok(_)) => Err(AppendError::InvalidRecord("there must be exactly one batch, but there are more")),
         Some(Err(error)) => Err(error.into()),
     }
 }
@@ -56,15 +53,10 @@ pub(super) fn validate(
 ) -> Result<Validated, AppendError> {
     let header = batch.header;
     if origin == AppendOrigin::Client && header.base_offset != 0 {
-        return Err(AppendError::InvalidRecord(
-            "the base offset of a produced batch must be 0",
-        ));
+        return Err(AppendError::InvalidRecord("the base offset of a produced batch must be 0"));
     }
     if header.size_in_bytes() > config.max_message_bytes as usize {
-        return Err(AppendError::MessageTooLarge {
-            size: header.size_in_bytes(),
-            max: config.max_message_bytes,
-        });
+        return Err(AppendError::MessageTooLarge { size: header.size_in_bytes(), max: config.max_message_bytes });
     }
     batch.verify_crc()?;
     let source = header.attributes.compression()?;
@@ -72,18 +64,11 @@ pub(super) fn validate(
 
     let records = check_records(batch, config, now, scratch)?;
     let keeps_control = header.attributes.is_control() && source == Compression::None;
-    let target = if keeps_control {
-        source
-    } else {
-        config.target_codec(source)
-    };
+    let target = if keeps_control { source } else { config.target_codec(source) };
     if target != source || !records.consecutive {
         return rewrite(batch, source, target, config, now, scratch);
     }
-    Ok(Validated {
-        header: with_timestamps(batch, config, now, records.max_timestamp),
-        body: Body::Input,
-    })
+    Ok(Validated { header: with_timestamps(batch, config, now, records.max_timestamp), body: Body::Input })
 }
 
 fn check_header(header: &BatchHeader, origin: AppendOrigin) -> Result<(), AppendError> {
@@ -95,29 +80,19 @@ fn check_header(header: &BatchHeader, origin: AppendOrigin) -> Result<(), Append
         };
     }
     if header.last_offset_delta < 0 {
-        return Err(AppendError::InvalidRecord(
-            "the last offset delta is negative",
-        ));
+        return Err(AppendError::InvalidRecord("the last offset delta is negative"));
     }
     if header.record_count <= 0 {
-        return Err(AppendError::InvalidRecord(
-            "the number of records is not positive",
-        ));
+        return Err(AppendError::InvalidRecord("the number of records is not positive"));
     }
     if i64::from(header.last_offset_delta) + 1 != i64::from(header.record_count) {
-        return Err(AppendError::InvalidRecord(
-            "the range of offsets does not match the number of records",
-        ));
+        return Err(AppendError::InvalidRecord("the range of offsets does not match the number of records"));
     }
     if header.attributes.is_control() {
-        return Err(AppendError::InvalidRecord(
-            "clients must not write control records",
-        ));
+        return Err(AppendError::InvalidRecord("clients must not write control records"));
     }
     if header.has_producer_id() && header.base_sequence < 0 {
-        return Err(AppendError::InvalidRecord(
-            "a batch with a producer id needs a sequence number",
-        ));
+        return Err(AppendError::InvalidRecord("a batch with a producer id needs a sequence number"));
     }
     Ok(())
 }
@@ -135,18 +110,13 @@ fn check_records(
     scratch: &mut Scratch,
 ) -> Result<RecordFacts, AppendError> {
     let header = &batch.header;
-    let limits = ScanLimits {
-        record_bytes_max: u64::from(config.max_decompressed_message_bytes),
-    };
+    let limits = ScanLimits { record_bytes_max: u64::from(config.max_decompressed_message_bytes) };
     let create_time = config.message_timestamp_type == TimestampType::CreateTime;
     let min = now.0.saturating_sub(config.message_timestamp_before_max_ms);
     let max = now.0.saturating_add(config.message_timestamp_after_max_ms);
     let claims_append_time = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
     let needs_key = config.cleanup_policy.compacts() && !header.attributes.is_control();
-    let mut facts = RecordFacts {
-        max_timestamp: -1,
-        consecutive: true,
-    };
+    let mut facts = RecordFacts { max_timestamp: -1, consecutive: true };
     let mut errors = Vec::new();
     let mut index = 0;
     scan(batch, &mut scratch.codecs, limits, |record| {
@@ -165,37 +135,21 @@ fn check_records(
             claims_append_time.then_some(RecordErrorReason::LogAppendTimeFromProducer)
         };
         if let Some(reason) = reason.filter(|_| errors.len() < RECORD_ERRORS_MAX) {
-            errors.push(RecordError {
-                batch_index: index,
-                reason,
-            });
+            errors.push(RecordError { batch_index: index, reason });
         }
         index += 1;
     })?;
     if errors.is_empty() {
         return Ok(facts);
     }
-    let for_time = errors
-        .iter()
-        .any(|error| error.reason != RecordErrorReason::MissingKey);
-    Err(if for_time {
-        AppendError::InvalidTimestamps(errors)
-    } else {
-        AppendError::InvalidRecords(errors)
-    })
+    let for_time = errors.iter().any(|error| error.reason != RecordErrorReason::MissingKey);
+    Err(if for_time { AppendError::InvalidTimestamps(errors) } else { AppendError::InvalidRecords(errors) })
 }
 
 /// The header with the timestamp type and the largest timestamp that the log stores, and the checksum that follows from them.
-fn with_timestamps(
-    batch: &Batch<'_>,
-    config: &LogConfig,
-    now: Timestamp,
-    max_timestamp: i64,
-) -> BatchHeader {
+fn with_timestamps(batch: &Batch<'_>, config: &LogConfig, now: Timestamp, max_timestamp: i64) -> BatchHeader {
     let mut header = batch.header;
-    header.attributes = header
-        .attributes
-        .with_timestamp_type(config.message_timestamp_type);
+    header.attributes = header.attributes.with_timestamp_type(config.message_timestamp_type);
     header.max_timestamp = match config.message_timestamp_type {
         TimestampType::CreateTime => max_timestamp,
         TimestampType::LogAppendTime => now.0,
@@ -217,25 +171,16 @@ fn rewrite(
 ) -> Result<Validated, AppendError> {
     let header = batch.header;
     // What becomes an uncompressed batch is bounded like one.
-    let limit = if target == Compression::None {
-        config.max_message_bytes as usize
-    } else {
-        REWRITTEN_BYTES_MAX
-    };
+    let limit = if target == Compression::None { config.max_message_bytes as usize } else { REWRITTEN_BYTES_MAX };
     scratch.plain.clear();
-    scratch
-        .codecs
-        .decompress(source, batch.record_bytes(), &mut scratch.plain, limit)?;
+    scratch.codecs.decompress(source, batch.record_bytes(), &mut scratch.plain, limit)?;
     let stamp = ProducerStamp {
         producer_id: header.producer_id,
         producer_epoch: header.producer_epoch,
         base_sequence: header.base_sequence,
     };
     let mut builder = BatchBuilder::new(0).producer(stamp).compression(target);
-    if let CompressionPolicy::Fixed {
-        level: Some(level), ..
-    } = config.compression
-    {
+    if let CompressionPolicy::Fixed { level: Some(level), .. } = config.compression {
         builder = builder.compression_level(level);
     }
     if header.attributes.is_transactional() {
@@ -251,39 +196,20 @@ fn rewrite(
     for record in Records::new(&scratch.plain, header.record_count) {
         let record = record?;
         headers.clear();
-        headers.extend(
-            record
-                .headers
-                .map(|header| RecordHeader::new(header.key, header.value)),
-        );
-        builder.append(
-            header.record_timestamp(record.timestamp_delta),
-            record.key,
-            record.value,
-            &headers,
-        )?;
+        headers.extend(record.headers.map(|header| RecordHeader::new(header.key, header.value)));
+        builder.append(header.record_timestamp(record.timestamp_delta), record.key, record.value, &headers)?;
     }
     scratch.rewritten.clear();
-    let header = builder
-        .build(&mut scratch.codecs, &mut scratch.rewritten)
-        .map_err(too_large)?;
+    let header = builder.build(&mut scratch.codecs, &mut scratch.rewritten).map_err(too_large)?;
     if header.size_in_bytes() > config.max_message_bytes as usize {
-        return Err(AppendError::MessageTooLarge {
-            size: header.size_in_bytes(),
-            max: config.max_message_bytes,
-        });
+        return Err(AppendError::MessageTooLarge { size: header.size_in_bytes(), max: config.max_message_bytes });
     }
-    Ok(Validated {
-        header,
-        body: Body::Rewritten,
-    })
+    Ok(Validated { header, body: Body::Rewritten })
 }
 
 fn too_large(error: BatchError) -> AppendError {
     match error {
-        BatchError::TooMuch => {
-            AppendError::Batch(BatchError::DecompressedTooLarge(i32::MAX as usize))
-        }
+        BatchError::TooMuch => AppendError::Batch(BatchError::DecompressedTooLarge(i32::MAX as usize)),
         other => other.into(),
     }
 }

@@ -27,10 +27,7 @@ impl<D: Disk> Log<D> {
         {
             let mut epochs = self.epochs();
             for header in headers {
-                epochs.assign(
-                    LeaderEpoch(header.partition_leader_epoch),
-                    Offset(header.base_offset),
-                );
+                epochs.assign(LeaderEpoch(header.partition_leader_epoch), Offset(header.base_offset));
             }
             epochs.store(&self.inner.disk, &dir)?;
         }
@@ -38,11 +35,7 @@ impl<D: Disk> Log<D> {
         let next = NextBatch {
             bytes: parts.iter().map(|part| part.len()).sum(),
             last_offset: headers.last().map_or(0, BatchHeader::last_offset),
-            max_timestamp: headers
-                .iter()
-                .map(|header| header.max_timestamp)
-                .max()
-                .unwrap_or(-1),
+            max_timestamp: headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1),
             now_ms: now.0,
         };
         let segment = self.segment_for(state, config, first_offset, &next)?;
@@ -84,15 +77,9 @@ impl<D: Disk> Log<D> {
             return Ok(());
         }
         let dir = self.dir();
-        self.inner
-            .disk
-            .create_dir_all(&dir)
-            .map_err(doing("creating", &dir))?;
+        self.inner.disk.create_dir_all(&dir).map_err(doing("creating", &dir))?;
         if let Some(parent) = dir.parent() {
-            self.inner
-                .disk
-                .sync_dir(parent)
-                .map_err(doing("syncing", parent))?;
+            self.inner.disk.sync_dir(parent).map_err(doing("syncing", parent))?;
         }
         partition_metadata::write(&self.inner.disk, &dir, self.inner.topic_id)?;
         state.on_disk = true;

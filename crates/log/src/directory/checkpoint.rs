@@ -42,28 +42,17 @@ impl CheckpointKind {
 }
 
 impl Checkpoint {
-    pub(super) fn read<D: Disk>(
-        disk: &D,
-        dir: &Path,
-        kind: CheckpointKind,
-    ) -> Result<Checkpoint, LogError> {
+    pub(super) fn read<D: Disk>(disk: &D, dir: &Path, kind: CheckpointKind) -> Result<Checkpoint, LogError> {
         let path = dir.join(kind.file_name());
         let content = match disk.read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Checkpoint {
-                    path,
-                    written: None,
-                });
+                return Ok(Checkpoint { path, written: None });
             }
             content => content.map_err(doing("reading", &path))?,
         };
         let offsets = str::from_utf8(&content).ok().and_then(parse);
-        let offsets = offsets
-            .ok_or_else(|| LogError::malformed(&path, "this is no checkpoint of offsets"))?;
-        Ok(Checkpoint {
-            path,
-            written: Some(offsets),
-        })
+        let offsets = offsets.ok_or_else(|| LogError::malformed(&path, "this is no checkpoint of offsets"))?;
+        Ok(Checkpoint { path, written: Some(offsets) })
     }
 
     /// What the file holds.
@@ -72,20 +61,11 @@ impl Checkpoint {
     }
 
     /// Replaces the content; the disk is touched only if it differs. True if the file was written.
-    pub fn write<D: Disk>(
-        &mut self,
-        disk: &D,
-        offsets: PartitionOffsets,
-    ) -> Result<bool, LogError> {
-        if self
-            .written
-            .as_ref()
-            .map_or(offsets.is_empty(), |written| *written == offsets)
-        {
+    pub fn write<D: Disk>(&mut self, disk: &D, offsets: PartitionOffsets) -> Result<bool, LogError> {
+        if self.written.as_ref().map_or(offsets.is_empty(), |written| *written == offsets) {
             return Ok(false);
         }
-        disk.write_atomically(&self.path, print(&offsets).as_bytes())
-            .map_err(doing("writing", &self.path))?;
+        disk.write_atomically(&self.path, print(&offsets).as_bytes()).map_err(doing("writing", &self.path))?;
         self.written = Some(offsets);
         Ok(true)
     }
@@ -111,11 +91,7 @@ fn parse(text: &str) -> Option<PartitionOffsets> {
         let topic = fields.next()?.into();
         let partition = PartitionIndex(fields.next()?.parse().ok()?);
         let offset = Offset(fields.next()?.parse().ok()?);
-        if fields.next().is_some()
-            || offsets
-                .insert(TopicPartition { topic, partition }, offset)
-                .is_some()
-        {
+        if fields.next().is_some() || offsets.insert(TopicPartition { topic, partition }, offset).is_some() {
             return None;
         }
     }
@@ -129,13 +105,7 @@ mod tests {
 
     fn offsets(entries: &[(&str, i32, i64)]) -> PartitionOffsets {
         let entry = |(topic, partition, offset): &(&str, i32, i64)| {
-            (
-                TopicPartition {
-                    topic: (*topic).into(),
-                    partition: PartitionIndex(*partition),
-                },
-                Offset(*offset),
-            )
+            (TopicPartition { topic: (*topic).into(), partition: PartitionIndex(*partition) }, Offset(*offset))
         };
         entries.iter().map(entry).collect()
     }
@@ -143,25 +113,14 @@ mod tests {
     #[test]
     fn a_checkpoint_is_written_only_when_it_changed() {
         let disk = MemDisk::new();
-        let mut file =
-            Checkpoint::read(&disk, Path::new("/"), CheckpointKind::HighWatermark).unwrap();
+        let mut file = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::HighWatermark).unwrap();
         assert!(!file.write(&disk, offsets(&[])).unwrap());
-        assert!(
-            file.write(&disk, offsets(&[("b", 1, 7), ("a", 0, 3)]))
-                .unwrap()
-        );
-        assert!(
-            !file
-                .write(&disk, offsets(&[("a", 0, 3), ("b", 1, 7)]))
-                .unwrap()
-        );
+        assert!(file.write(&disk, offsets(&[("b", 1, 7), ("a", 0, 3)])).unwrap());
+        assert!(!file.write(&disk, offsets(&[("a", 0, 3), ("b", 1, 7)])).unwrap());
         let path = Path::new("/replication-offset-checkpoint");
         assert_eq!(disk.read(path).unwrap(), b"0\n2\na 0 3\nb 1 7\n");
         let read = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::HighWatermark).unwrap();
-        let b1 = TopicPartition {
-            topic: "b".into(),
-            partition: PartitionIndex(1),
-        };
+        let b1 = TopicPartition { topic: "b".into(), partition: PartitionIndex(1) };
         assert_eq!(read.get(&b1), Some(Offset(7)));
         assert!(file.write(&disk, offsets(&[])).unwrap());
         assert_eq!(disk.read(path).unwrap(), b"0\n0\n");
@@ -169,16 +128,9 @@ mod tests {
 
     #[test]
     fn damage_is_told() {
-        for bad in [
-            "",
-            "1\n0\n",
-            "0\n",
-            "0\n1\n",
-            "0\n1\na 0\n",
-            "0\n1\na 0 1 2\n",
-            "0\n1\na x 1\n",
-            "0\n2\na 0 1\na 0 2\n",
-        ] {
+        for bad in
+            ["", "1\n0\n", "0\n", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 1 2\n", "0\n1\na x 1\n", "0\n2\na 0 1\na 0 2\n"]
+        {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

@@ -26,18 +26,14 @@ pub(super) fn take<D: Disk>(disk: &D, dir: &Path) -> Result<Option<CleanShutdown
     disk.remove_file(&path).map_err(doing("removing", &path))?;
     disk.sync_dir(dir).map_err(doing("syncing", dir))?;
     let told = serde_json::from_slice::<serde_json::Value>(&content).ok();
-    let broker_epoch = told
-        .as_ref()
-        .and_then(|json| json.get("brokerEpoch")?.as_i64())
-        .unwrap_or(-1);
+    let broker_epoch = told.as_ref().and_then(|json| json.get("brokerEpoch")?.as_i64()).unwrap_or(-1);
     Ok(Some(CleanShutdown { broker_epoch }))
 }
 
 pub(super) fn write<D: Disk>(disk: &D, dir: &Path, mark: CleanShutdown) -> Result<(), LogError> {
     let path = dir.join(NAME);
     let content = format!(r#"{{"version":0,"brokerEpoch":{}}}"#, mark.broker_epoch);
-    disk.write_atomically(&path, content.as_bytes())
-        .map_err(doing("writing", &path))
+    disk.write_atomically(&path, content.as_bytes()).map_err(doing("writing", &path))
 }
 
 #[cfg(test)]
@@ -52,18 +48,12 @@ mod tests {
         disk.create_dir_all(dir).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
         write(&disk, dir, CleanShutdown { broker_epoch: 42 }).unwrap();
-        assert_eq!(
-            disk.read(&dir.join(NAME)).unwrap(),
-            br#"{"version":0,"brokerEpoch":42}"#
-        );
+        assert_eq!(disk.read(&dir.join(NAME)).unwrap(), br#"{"version":0,"brokerEpoch":42}"#);
         for seed in 0..20 {
             disk.crash(&mut Seed(seed));
             assert!(disk.exists(&dir.join(NAME)).unwrap());
         }
-        assert_eq!(
-            take(&disk, dir).unwrap(),
-            Some(CleanShutdown { broker_epoch: 42 })
-        );
+        assert_eq!(take(&disk, dir).unwrap(), Some(CleanShutdown { broker_epoch: 42 }));
         for seed in 0..20 {
             disk.crash(&mut Seed(seed));
             assert_eq!(take(&disk, dir).unwrap(), None);
@@ -73,11 +63,7 @@ mod tests {
     #[test]
     fn an_empty_mark_is_one() {
         let disk = MemDisk::new();
-        disk.write_atomically(Path::new("/.kafka_cleanshutdown"), b"")
-            .unwrap();
-        assert_eq!(
-            take(&disk, Path::new("/")).unwrap(),
-            Some(CleanShutdown { broker_epoch: -1 })
-        );
+        disk.write_atomically(Path::new("/.kafka_cleanshutdown"), b"").unwrap();
+        assert_eq!(take(&disk, Path::new("/")).unwrap(), Some(CleanShutdown { broker_epoch: -1 }));
     }
 }

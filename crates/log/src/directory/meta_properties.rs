@@ -25,14 +25,11 @@ impl MetaProperties {
             content => content.map_err(doing("reading", path))?,
         };
         let text = String::from_utf8_lossy(&content);
-        MetaProperties::parse(&text)
-            .map(Some)
-            .map_err(|reason| LogError::malformed(path, reason))
+        MetaProperties::parse(&text).map(Some).map_err(|reason| LogError::malformed(path, reason))
     }
 
     pub(super) fn write<D: Disk>(&self, disk: &D, path: &Path) -> Result<(), LogError> {
-        disk.write_atomically(path, self.print().as_bytes())
-            .map_err(doing("writing", path))
+        disk.write_atomically(path, self.print().as_bytes()).map_err(doing("writing", path))
     }
 
     /// Reads the text of the file.
@@ -52,9 +49,7 @@ impl MetaProperties {
         }
         Ok(MetaProperties {
             cluster_id: get("cluster.id").ok_or("cluster.id is missing")?,
-            node_id: node_id
-                .parse()
-                .map_err(|_| format!("node.id {node_id} is no number"))?,
+            node_id: node_id.parse().map_err(|_| format!("node.id {node_id} is no number"))?,
             directory_id: parsed_id.flatten(),
         })
     }
@@ -80,14 +75,7 @@ fn properties(text: &str) -> BTreeMap<String, String> {
             continue;
         }
         let mut logical = line.to_owned();
-        while logical
-            .bytes()
-            .rev()
-            .take_while(|byte| *byte == b'\\')
-            .count()
-            % 2
-            == 1
-        {
+        while logical.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1 {
             logical.pop();
             logical.push_str(lines.next().unwrap_or_default());
         }
@@ -125,12 +113,7 @@ fn unescape(text: &str) -> String {
             Some('f') => out.push('\u{c}'),
             Some('u') => {
                 let digits: String = chars.by_ref().take(4).collect();
-                out.push(
-                    u32::from_str_radix(&digits, 16)
-                        .ok()
-                        .and_then(char::from_u32)
-                        .unwrap_or('\u{fffd}'),
-                );
+                out.push(u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32).unwrap_or('\u{fffd}'));
             }
             Some(other) => out.push(other),
             None => {}
@@ -159,10 +142,7 @@ mod tests {
         let text = "#\n#Sat Nov 21 01:00:00 UTC 2026\ncluster.id=MkU3OEVBNTcwNTJENDM2Qk\n\
                     directory.id=G1x3GqGkQyOwh8YiZGlxEw\nnode.id=1\nversion=1\n";
         let meta = MetaProperties::parse(text).unwrap();
-        assert_eq!(
-            (meta.cluster_id.as_str(), meta.node_id),
-            ("MkU3OEVBNTcwNTJENDM2Qk", 1)
-        );
+        assert_eq!((meta.cluster_id.as_str(), meta.node_id), ("MkU3OEVBNTcwNTJENDM2Qk", 1));
         assert_eq!(meta.directory_id, TopicId::parse("G1x3GqGkQyOwh8YiZGlxEw"));
         assert_eq!(MetaProperties::parse(&meta.print()), Ok(meta));
     }
@@ -171,10 +151,7 @@ mod tests {
     fn escapes_and_other_separators_are_read() {
         let text = " ! note\nversion : 1\nnode.id 7\ncluster.id = a\\=b\\\n   c\\u0041\n";
         let meta = MetaProperties::parse(text).unwrap();
-        assert_eq!(
-            (meta.cluster_id.as_str(), meta.node_id, meta.directory_id),
-            ("a=bcA", 7, None)
-        );
+        assert_eq!((meta.cluster_id.as_str(), meta.node_id, meta.directory_id), ("a=bcA", 7, None));
         assert_eq!(MetaProperties::parse(&meta.print()), Ok(meta));
     }
 
@@ -186,15 +163,9 @@ mod tests {
             ("version=1\ncluster.id=x", "node.id is missing"),
             ("version=1\nnode.id=1", "cluster.id is missing"),
             ("version=1\nnode.id=x\ncluster.id=x", "node.id x"),
-            (
-                "version=1\nnode.id=1\ncluster.id=x\ndirectory.id=y",
-                "directory.id",
-            ),
+            ("version=1\nnode.id=1\ncluster.id=x\ndirectory.id=y", "directory.id"),
         ] {
-            assert!(
-                MetaProperties::parse(text).unwrap_err().contains(part),
-                "{text}"
-            );
+            assert!(MetaProperties::parse(text).unwrap_err().contains(part), "{text}");
         }
     }
 }

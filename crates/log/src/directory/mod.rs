@@ -40,16 +40,9 @@ impl<D: Disk> LogDirectory<D> {
     pub fn open(disk: D, path: &Path) -> Result<LogDirectory<D>, LogError> {
         disk.create_dir_all(path).map_err(doing("creating", path))?;
         let lock_path = path.join(LOCK);
-        let lock = disk
-            .lock(&lock_path)
-            .map_err(doing("locking", &lock_path))?;
+        let lock = disk.lock(&lock_path).map_err(doing("locking", &lock_path))?;
         let meta = MetaProperties::read(&disk, &path.join(META_PROPERTIES))?;
-        Ok(LogDirectory {
-            disk,
-            path: path.to_owned(),
-            meta,
-            _lock: lock,
-        })
+        Ok(LogDirectory { disk, path: path.to_owned(), meta, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -90,10 +83,7 @@ impl<D: Disk> LogDirectory<D> {
 
     /// The folders of partitions, and of what is left of partitions, by name. What is no partition's folder is not listed.
     pub fn list(&self) -> Result<Vec<Folder>, LogError> {
-        let names = self
-            .disk
-            .list(&self.path)
-            .map_err(doing("listing", &self.path))?;
+        let names = self.disk.list(&self.path).map_err(doing("listing", &self.path))?;
         let mut folders = Vec::new();
         for name in names {
             let path = self.path.join(&name);
@@ -115,20 +105,12 @@ impl<D: Disk> LogDirectory<D> {
     /// `unique` are 32 digits of a UUID, without hyphens.
     ///
     /// `None` if there is no folder: the partition never had a record.
-    pub fn mark_deleted(
-        &self,
-        partition: &TopicPartition,
-        unique: &str,
-    ) -> Result<Option<Folder>, LogError> {
+    pub fn mark_deleted(&self, partition: &TopicPartition, unique: &str) -> Result<Option<Folder>, LogError> {
         self.set_aside(partition, unique, FolderState::Deleted)
     }
 
     /// Like [`LogDirectory::mark_deleted`], for a folder that metadata does not know: it is kept, but not opened.
-    pub fn mark_stray(
-        &self,
-        partition: &TopicPartition,
-        unique: &str,
-    ) -> Result<Option<Folder>, LogError> {
+    pub fn mark_stray(&self, partition: &TopicPartition, unique: &str) -> Result<Option<Folder>, LogError> {
         self.set_aside(partition, unique, FolderState::Stray)
     }
 
@@ -144,18 +126,14 @@ impl<D: Disk> LogDirectory<D> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             renamed => renamed.map_err(doing("renaming", &from))?,
         }
-        self.disk
-            .sync_dir(&self.path)
-            .map_err(doing("syncing", &self.path))?;
+        self.disk.sync_dir(&self.path).map_err(doing("syncing", &self.path))?;
         Ok(Some(folder))
     }
 
     /// Removes a folder and all that is in it. A job: a large log takes long.
     pub fn remove(&self, folder: &Folder) -> Result<(), LogError> {
         let path = self.path.join(&folder.name);
-        self.disk
-            .remove_dir_all(&path)
-            .map_err(doing("removing", &path))
+        self.disk.remove_dir_all(&path).map_err(doing("removing", &path))
     }
 }
 
@@ -170,11 +148,7 @@ impl<D: Disk> crate::Log<D> {
     ) -> Result<Option<Folder>, LogError> {
         let mut state = self.state();
         state.status = crate::log::Status::Offline;
-        let folder = if state.on_disk {
-            directory.mark_deleted(partition, unique)?
-        } else {
-            None
-        };
+        let folder = if state.on_disk { directory.mark_deleted(partition, unique)? } else { None };
         if let Some(folder) = &folder {
             self.set_dir(&directory.path.join(&folder.name));
         }
@@ -191,10 +165,7 @@ mod tests {
     use ottla_machine::{MemDisk, PartitionIndex};
 
     fn partition(topic: &str, index: i32) -> TopicPartition {
-        TopicPartition {
-            topic: topic.into(),
-            partition: PartitionIndex(index),
-        }
+        TopicPartition { topic: topic.into(), partition: PartitionIndex(index) }
     }
 
     #[test]
@@ -203,9 +174,7 @@ mod tests {
         let path = Path::new("/data");
         let held = LogDirectory::open(disk.clone(), path).unwrap();
         let refused = LogDirectory::open(disk.clone(), path).err().unwrap();
-        assert!(
-            matches!(refused, LogError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock)
-        );
+        assert!(matches!(refused, LogError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock));
         drop(held);
         LogDirectory::open(disk, path).unwrap();
     }
@@ -214,36 +183,17 @@ mod tests {
     fn folders_are_listed_and_a_deleted_one_is_set_aside_at_once() {
         let disk = MemDisk::new();
         let directory = LogDirectory::open(disk.clone(), Path::new("/data")).unwrap();
-        for name in [
-            "a-0",
-            "b.c-x-12",
-            "not a partition",
-            "lost+found",
-            "__cluster_metadata-0",
-        ] {
+        for name in ["a-0", "b.c-x-12", "not a partition", "lost+found", "__cluster_metadata-0"] {
             disk.create_dir_all(&directory.path().join(name)).unwrap();
         }
-        disk.write_atomically(Path::new("/data/a-0/x"), b"1")
-            .unwrap();
-        disk.write_atomically(Path::new("/data/a-1"), b"a file")
-            .unwrap();
-        let names: Vec<String> = directory
-            .list()
-            .unwrap()
-            .into_iter()
-            .map(|folder| folder.name)
-            .collect();
+        disk.write_atomically(Path::new("/data/a-0/x"), b"1").unwrap();
+        disk.write_atomically(Path::new("/data/a-1"), b"a file").unwrap();
+        let names: Vec<String> = directory.list().unwrap().into_iter().map(|folder| folder.name).collect();
         assert_eq!(names, ["__cluster_metadata-0", "a-0", "b.c-x-12"]);
         let unique = "0123456789abcdef0123456789abcdef";
-        let folder = directory
-            .mark_deleted(&partition("a", 0), unique)
-            .unwrap()
-            .unwrap();
+        let folder = directory.mark_deleted(&partition("a", 0), unique).unwrap().unwrap();
         assert_eq!(folder.name, "a-0.0123456789abcdef0123456789abcdef-delete");
-        assert_eq!(
-            directory.mark_deleted(&partition("a", 0), unique).unwrap(),
-            None
-        );
+        assert_eq!(directory.mark_deleted(&partition("a", 0), unique).unwrap(), None);
         assert!(directory.list().unwrap().contains(&folder));
         directory.remove(&folder).unwrap();
         assert!(!directory.list().unwrap().contains(&folder));

@@ -76,8 +76,7 @@ impl BatchMetadata {
 
 impl ProducerEntry {
     pub(crate) fn last_sequence(&self) -> i32 {
-        self.last_batch()
-            .map_or(NO_SEQUENCE, |batch| batch.last_sequence)
+        self.last_batch().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
     }
 
     pub(crate) fn last_batch(&self) -> Option<&BatchMetadata> {
@@ -90,8 +89,7 @@ impl ProducerEntry {
             return None;
         }
         let same = |batch: &&BatchMetadata| {
-            batch.first_sequence() == header.base_sequence
-                && batch.last_sequence == header.last_sequence()
+            batch.first_sequence() == header.base_sequence && batch.last_sequence == header.last_sequence()
         };
         self.batches.as_slice().iter().find(same).copied()
     }
@@ -111,8 +109,7 @@ impl ProducerEntry {
     }
 
     pub(crate) fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
-        self.txn_first_offset.is_none()
-            && now_ms.saturating_sub(self.last_timestamp) >= expiration_ms
+        self.txn_first_offset.is_none() && now_ms.saturating_sub(self.last_timestamp) >= expiration_ms
     }
 }
 
@@ -122,20 +119,9 @@ mod tests {
 
     #[test]
     fn a_batch_that_wraps_knows_its_first_sequence() {
-        let batch = BatchMetadata {
-            last_sequence: 2,
-            last_offset: 20,
-            offset_delta: 5,
-            timestamp: 0,
-        };
-        assert_eq!(
-            (batch.first_sequence(), batch.first_offset()),
-            (i32::MAX - 2, 15)
-        );
-        let batch = BatchMetadata {
-            last_sequence: 5,
-            ..batch
-        };
+        let batch = BatchMetadata { last_sequence: 2, last_offset: 20, offset_delta: 5, timestamp: 0 };
+        assert_eq!((batch.first_sequence(), batch.first_offset()), (i32::MAX - 2, 15));
+        let batch = BatchMetadata { last_sequence: 5, ..batch };
         assert_eq!(batch.first_sequence(), 0);
     }
 
@@ -143,20 +129,10 @@ mod tests {
     fn five_batches_are_kept_and_none_of_an_older_epoch() {
         let mut entry = ProducerEntry::default();
         for at in 0..7 {
-            let batch = BatchMetadata {
-                last_sequence: at,
-                last_offset: i64::from(at),
-                offset_delta: 0,
-                timestamp: 9,
-            };
+            let batch = BatchMetadata { last_sequence: at, last_offset: i64::from(at), offset_delta: 0, timestamp: 9 };
             entry.add_batch(0, batch);
         }
-        let kept: Vec<i32> = entry
-            .batches
-            .as_slice()
-            .iter()
-            .map(|batch| batch.last_sequence)
-            .collect();
+        let kept: Vec<i32> = entry.batches.as_slice().iter().map(|batch| batch.last_sequence).collect();
         assert_eq!(kept, [2, 3, 4, 5, 6]);
         entry.begin_epoch(1);
         assert_eq!(entry.last_sequence(), NO_SEQUENCE);

@@ -87,17 +87,13 @@ impl Producers {
                 });
             }
             self.ongoing.remove(&completed.first_offset);
-            self.unreplicated
-                .insert(completed.first_offset, completed.last_offset);
+            self.unreplicated.insert(completed.first_offset, completed.last_offset);
         }
     }
 
     /// Where the first transaction begins that another producer still has open, else the offset after the marker.
     fn last_stable_offset_after(&self, completed: &CompletedTxn) -> i64 {
-        let open = self
-            .ongoing
-            .iter()
-            .find(|(_, producer_id)| **producer_id != completed.producer_id);
+        let open = self.ongoing.iter().find(|(_, producer_id)| **producer_id != completed.producer_id);
         open.map_or(completed.last_offset + 1, |(first_offset, _)| *first_offset)
     }
 
@@ -111,14 +107,12 @@ impl Producers {
     /// Lets go of ended transactions whose marker is below `offset`: the high watermark, or the log's start.
     pub(crate) fn forget_completed_below(&mut self, offset: i64) {
         if !self.unreplicated.is_empty() {
-            self.unreplicated
-                .retain(|_, last_offset| *last_offset >= offset);
+            self.unreplicated.retain(|_, last_offset| *last_offset >= offset);
         }
     }
 
     pub(crate) fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) {
-        self.entries
-            .retain(|_, entry| !entry.is_expired(now_ms, expiration_ms));
+        self.entries.retain(|_, entry| !entry.is_expired(now_ms, expiration_ms));
     }
 
     /// Starts over, as a log that is empty up to `offset`. The list of snapshots stays: their files are there still.
@@ -130,13 +124,7 @@ impl Producers {
     }
 
     /// Takes over the entries of a snapshot at `offset`.
-    pub(crate) fn load(
-        &mut self,
-        offset: i64,
-        entries: Vec<(i64, ProducerEntry)>,
-        now_ms: i64,
-        expiration_ms: i64,
-    ) {
+    pub(crate) fn load(&mut self, offset: i64, entries: Vec<(i64, ProducerEntry)>, now_ms: i64, expiration_ms: i64) {
         self.clear(offset);
         for (producer_id, entry) in entries {
             if entry.is_expired(now_ms, expiration_ms) {
@@ -152,8 +140,6 @@ impl Producers {
     /// Whether a snapshot at the end of this state would tell more than those on disk.
     pub(crate) fn needs_snapshot(&self) -> bool {
         let newest = self.snapshots.last().copied();
-        newest.map_or(!self.entries.is_empty(), |newest| {
-            self.map_end_offset > newest
-        })
+        newest.map_or(!self.entries.is_empty(), |newest| self.map_end_offset > newest)
     }
 }

@@ -45,8 +45,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, &'static
     if crc != crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &bytes[CRC_FROM..]) as u32 {
         return Err("the checksum does not match");
     }
-    let count =
-        usize::try_from(i32::from_be_bytes(fields.take()?)).map_err(|_| "negative count")?;
+    let count = usize::try_from(i32::from_be_bytes(fields.take()?)).map_err(|_| "negative count")?;
     if count > fields.0.len() / ENTRY_BYTES {
         return Err("there are fewer entries than it says");
     }
@@ -63,15 +62,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, &'static
         let mut entry = ProducerEntry::default();
         entry.begin_epoch(producer_epoch);
         if last_offset >= 0 && offset_delta >= 0 {
-            entry.add_batch(
-                producer_epoch,
-                BatchMetadata {
-                    last_sequence,
-                    last_offset,
-                    offset_delta,
-                    timestamp,
-                },
-            );
+            entry.add_batch(producer_epoch, BatchMetadata { last_sequence, last_offset, offset_delta, timestamp });
         }
         entry.last_timestamp = timestamp;
         entry.coordinator_epoch = coordinator_epoch;
@@ -98,12 +89,7 @@ mod tests {
     fn producers() -> Producers {
         let mut producers = Producers::default();
         let mut writing = ProducerEntry::default();
-        let batch = BatchMetadata {
-            last_sequence: 11,
-            last_offset: 99,
-            offset_delta: 3,
-            timestamp: 5000,
-        };
+        let batch = BatchMetadata { last_sequence: 11, last_offset: 99, offset_delta: 3, timestamp: 5000 };
         writing.add_batch(2, batch);
         writing.txn_first_offset = Some(90);
         let mut ended = ProducerEntry::default();
@@ -120,10 +106,7 @@ mod tests {
         let bytes = encode(&producers);
         assert_eq!(bytes.len(), 10 + 2 * 46);
         assert_eq!(&bytes[..2], [0, 1]);
-        let entries: Vec<(i64, ProducerEntry)> = producers
-            .iter()
-            .map(|(id, entry)| (*id, entry.clone()))
-            .collect();
+        let entries: Vec<(i64, ProducerEntry)> = producers.iter().map(|(id, entry)| (*id, entry.clone())).collect();
         assert_eq!(decode(&bytes).unwrap(), entries);
     }
 
@@ -146,10 +129,7 @@ mod tests {
         let mut loaded = Producers::default();
         loaded.load(100, entries, 6000 + 86_400_000, 86_400_000);
         assert!(loaded.get(8).is_none());
-        assert!(
-            loaded.get(7).is_some(),
-            "an open transaction keeps its producer"
-        );
+        assert!(loaded.get(7).is_some(), "an open transaction keeps its producer");
         assert_eq!(loaded.first_unstable_offset(), Some(90));
     }
 }

@@ -66,10 +66,7 @@ impl Staged {
         let producer_id = header.producer_id;
         let known = match &self.first {
             Some((id, entry)) if *id == producer_id => Some(entry),
-            _ => self
-                .more
-                .get(&producer_id)
-                .or_else(|| producers.get(producer_id)),
+            _ => self.more.get(&producer_id).or_else(|| producers.get(producer_id)),
         };
         let mut entry = known.cloned().unwrap_or_default();
         match batch {
@@ -79,21 +76,11 @@ impl Staged {
                     self.started.push((producer_id, header.base_offset));
                 }
             }
-            ProducerBatch::Marker {
-                header,
-                aborted,
-                coordinator_epoch,
-                timestamp,
-            } => {
+            ProducerBatch::Marker { header, aborted, coordinator_epoch, timestamp } => {
                 entry.check_marker(header, *coordinator_epoch, strictness)?;
                 if let Some(first_offset) = entry.txn_first_offset.take() {
                     let last_offset = header.base_offset;
-                    self.completed.push(CompletedTxn {
-                        producer_id,
-                        first_offset,
-                        last_offset,
-                        aborted: *aborted,
-                    });
+                    self.completed.push(CompletedTxn { producer_id, first_offset, last_offset, aborted: *aborted });
                 }
                 entry.begin_epoch(header.producer_epoch);
                 entry.coordinator_epoch = *coordinator_epoch;
@@ -132,11 +119,7 @@ impl ProducerEntry {
             return Ok(());
         }
         let last = self.last_sequence();
-        Err(AppendError::OutOfOrderSequence {
-            producer_id: header.producer_id,
-            sequence,
-            last,
-        })
+        Err(AppendError::OutOfOrderSequence { producer_id: header.producer_id, sequence, last })
     }
 
     fn check_marker(
@@ -145,17 +128,13 @@ impl ProducerEntry {
         coordinator_epoch: i32,
         strictness: Strictness,
     ) -> Result<(), AppendError> {
-        let Strictness::Coordinator {
-            transaction_version,
-        } = strictness
-        else {
+        let Strictness::Coordinator { transaction_version } = strictness else {
             return Ok(());
         };
         let (epoch, current) = (header.producer_epoch, self.producer_epoch);
         if transaction_version >= 2 {
             // The repetition of a marker whose transaction has ended is let through, and so is the last epoch there is.
-            let repeated =
-                epoch == current && (self.txn_first_offset.is_none() || epoch == i16::MAX);
+            let repeated = epoch == current && (self.txn_first_offset.is_none() || epoch == i16::MAX);
             if epoch <= current && !repeated {
                 return Err(self.fenced(header));
             }
@@ -164,10 +143,7 @@ impl ProducerEntry {
         }
         if coordinator_epoch < self.coordinator_epoch {
             let current = self.coordinator_epoch;
-            return Err(AppendError::TransactionCoordinatorFenced {
-                epoch: coordinator_epoch,
-                current,
-            });
+            return Err(AppendError::TransactionCoordinatorFenced { epoch: coordinator_epoch, current });
         }
         Ok(())
     }
@@ -182,9 +158,7 @@ impl ProducerEntry {
         };
         self.add_batch(header.producer_epoch, batch);
         match (self.txn_first_offset, header.attributes.is_transactional()) {
-            (Some(_), false) => Err(AppendError::InvalidTxnState {
-                producer_id: header.producer_id,
-            }),
+            (Some(_), false) => Err(AppendError::InvalidTxnState { producer_id: header.producer_id }),
             (None, true) => {
                 self.txn_first_offset = Some(header.base_offset);
                 Ok(true)
@@ -213,11 +187,7 @@ mod tests {
     use ottla_wire::batch::{Attributes, BatchBuilder, ProducerStamp};
 
     fn header(epoch: i16, base_sequence: i32, count: i32, base_offset: i64) -> BatchHeader {
-        let stamp = ProducerStamp {
-            producer_id: 7,
-            producer_epoch: epoch,
-            base_sequence,
-        };
+        let stamp = ProducerStamp { producer_id: 7, producer_epoch: epoch, base_sequence };
         let mut builder = BatchBuilder::new(base_offset).producer(stamp);
         for _ in 0..count {
             builder.append(1, None, None, &[]).unwrap();
@@ -226,17 +196,10 @@ mod tests {
     }
 
     fn transactional(header: BatchHeader) -> BatchHeader {
-        BatchHeader {
-            attributes: Attributes(header.attributes.0).transactional(),
-            ..header
-        }
+        BatchHeader { attributes: Attributes(header.attributes.0).transactional(), ..header }
     }
 
-    fn append(
-        producers: &mut Producers,
-        batch: ProducerBatch,
-        strictness: Strictness,
-    ) -> Result<(), AppendError> {
+    fn append(producers: &mut Producers, batch: ProducerBatch, strictness: Strictness) -> Result<(), AppendError> {
         let mut staged = Staged::default();
         staged.check(producers, &batch, strictness)?;
         producers.apply(staged, |_| {});
@@ -249,12 +212,7 @@ mod tests {
 
     fn marker(epoch: i16, offset: i64, coordinator_epoch: i32) -> ProducerBatch {
         let header = transactional(header(epoch, -1, 1, offset));
-        ProducerBatch::Marker {
-            header,
-            aborted: true,
-            coordinator_epoch,
-            timestamp: 5,
-        }
+        ProducerBatch::Marker { header, aborted: true, coordinator_epoch, timestamp: 5 }
     }
 
     #[test]
@@ -263,11 +221,7 @@ mod tests {
         client(&mut producers, header(0, 41, 3, 0)).unwrap();
         assert!(matches!(
             client(&mut producers, header(0, 45, 1, 3)),
-            Err(AppendError::OutOfOrderSequence {
-                sequence: 45,
-                last: 43,
-                ..
-            })
+            Err(AppendError::OutOfOrderSequence { sequence: 45, last: 43, .. })
         ));
         client(&mut producers, header(0, 44, 1, 3)).unwrap();
         let mut producers = Producers::default();
@@ -284,26 +238,11 @@ mod tests {
     fn a_new_epoch_starts_at_zero_and_fences_the_old() {
         let mut producers = Producers::default();
         client(&mut producers, header(3, 10, 1, 0)).unwrap();
-        assert!(matches!(
-            client(&mut producers, header(4, 11, 1, 1)),
-            Err(AppendError::OutOfOrderSequence { .. })
-        ));
+        assert!(matches!(client(&mut producers, header(4, 11, 1, 1)), Err(AppendError::OutOfOrderSequence { .. })));
         client(&mut producers, header(4, 0, 1, 1)).unwrap();
         let fenced = client(&mut producers, header(3, 11, 1, 2));
-        assert!(matches!(
-            fenced,
-            Err(AppendError::InvalidProducerEpoch {
-                epoch: 3,
-                current: 4,
-                ..
-            })
-        ));
-        append(
-            &mut producers,
-            ProducerBatch::Data(header(3, 99, 1, 2)),
-            Strictness::Replica,
-        )
-        .unwrap();
+        assert!(matches!(fenced, Err(AppendError::InvalidProducerEpoch { epoch: 3, current: 4, .. })));
+        append(&mut producers, ProducerBatch::Data(header(3, 99, 1, 2)), Strictness::Replica).unwrap();
     }
 
     #[test]
@@ -314,13 +253,7 @@ mod tests {
         }
         let entry = producers.get(7).unwrap();
         assert_eq!(entry.duplicate_of(&header(0, 0, 2, 0)), None);
-        assert_eq!(
-            entry
-                .duplicate_of(&header(0, 2, 2, 0))
-                .unwrap()
-                .first_offset(),
-            2
-        );
+        assert_eq!(entry.duplicate_of(&header(0, 2, 2, 0)).unwrap().first_offset(), 2);
         assert_eq!(entry.duplicate_of(&header(0, 2, 1, 0)), None);
         assert_eq!(entry.duplicate_of(&header(1, 2, 2, 0)), None);
     }
@@ -330,18 +263,8 @@ mod tests {
         let mut producers = Producers::default();
         client(&mut producers, transactional(header(0, 0, 2, 10))).unwrap();
         assert_eq!(producers.first_unstable_offset(), Some(10));
-        assert!(matches!(
-            client(&mut producers, header(0, 2, 1, 12)),
-            Err(AppendError::InvalidTxnState { .. })
-        ));
-        append(
-            &mut producers,
-            marker(0, 12, 1),
-            Strictness::Coordinator {
-                transaction_version: 1,
-            },
-        )
-        .unwrap();
+        assert!(matches!(client(&mut producers, header(0, 2, 1, 12)), Err(AppendError::InvalidTxnState { .. })));
+        append(&mut producers, marker(0, 12, 1), Strictness::Coordinator { transaction_version: 1 }).unwrap();
         assert_eq!(producers.first_unstable_offset(), Some(10));
         producers.forget_completed_below(12);
         assert_eq!(producers.first_unstable_offset(), Some(10));
@@ -352,59 +275,29 @@ mod tests {
 
     #[test]
     fn markers_are_fenced_by_epoch_and_coordinator() {
-        let v1 = Strictness::Coordinator {
-            transaction_version: 1,
-        };
-        let v2 = Strictness::Coordinator {
-            transaction_version: 2,
-        };
+        let v1 = Strictness::Coordinator { transaction_version: 1 };
+        let v2 = Strictness::Coordinator { transaction_version: 2 };
         let mut producers = Producers::default();
         client(&mut producers, transactional(header(5, 0, 1, 0))).unwrap();
-        assert!(matches!(
-            append(&mut producers, marker(4, 1, 1), v1),
-            Err(AppendError::InvalidProducerEpoch { .. })
-        ));
-        assert!(matches!(
-            append(&mut producers, marker(5, 1, 1), v2),
-            Err(AppendError::InvalidProducerEpoch { .. })
-        ));
+        assert!(matches!(append(&mut producers, marker(4, 1, 1), v1), Err(AppendError::InvalidProducerEpoch { .. })));
+        assert!(matches!(append(&mut producers, marker(5, 1, 1), v2), Err(AppendError::InvalidProducerEpoch { .. })));
         append(&mut producers, marker(6, 1, 3), v2).unwrap();
         append(&mut producers, marker(6, 2, 3), v2).unwrap();
         let fenced = append(&mut producers, marker(6, 3, 2), v1);
-        assert!(matches!(
-            fenced,
-            Err(AppendError::TransactionCoordinatorFenced {
-                epoch: 2,
-                current: 3
-            })
-        ));
+        assert!(matches!(fenced, Err(AppendError::TransactionCoordinatorFenced { epoch: 2, current: 3 })));
     }
 
     #[test]
     fn the_last_stable_offset_of_an_aborted_transaction_is_where_the_next_open_one_begins() {
         let mut producers = Producers::default();
         client(&mut producers, transactional(header(0, 0, 1, 0))).unwrap();
-        let other = BatchHeader {
-            producer_id: 8,
-            ..transactional(header(0, 0, 1, 1))
-        };
+        let other = BatchHeader { producer_id: 8, ..transactional(header(0, 0, 1, 1)) };
         client(&mut producers, other).unwrap();
         let mut staged = Staged::default();
-        let coordinator = Strictness::Coordinator {
-            transaction_version: 0,
-        };
-        staged
-            .check(&producers, &marker(0, 2, 0), coordinator)
-            .unwrap();
+        let coordinator = Strictness::Coordinator { transaction_version: 0 };
+        staged.check(&producers, &marker(0, 2, 0), coordinator).unwrap();
         let mut aborted = Vec::new();
         producers.apply(staged, |txn| aborted.push(txn));
-        assert_eq!(
-            (
-                aborted[0].first_offset,
-                aborted[0].last_offset,
-                aborted[0].last_stable_offset
-            ),
-            (0, 2, 1)
-        );
+        assert_eq!((aborted[0].first_offset, aborted[0].last_offset, aborted[0].last_stable_offset), (0, 2, 1));
     }
 }

@@ -8,24 +8,14 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Produce {
-        values: usize,
-        size: usize,
-        producer: Option<i64>,
-    },
+    Produce { values: usize, size: usize, producer: Option<i64> },
     NextEpoch,
     Sync,
     Roll,
-    Truncate {
-        back: i64,
-    },
-    Full {
-        room: u64,
-    },
+    Truncate { back: i64 },
+    Full { room: u64 },
     Kill,
-    Crash {
-        seed: u64,
-    },
+    Crash { seed: u64 },
     Restart,
 }
 
@@ -56,37 +46,25 @@ struct Model {
 
 impl Model {
     fn records(&self) -> Vec<(i64, Vec<u8>)> {
-        let numbered = |(base, values): &(i64, Vec<Vec<u8>>)| {
-            (*base..).zip(values.clone()).collect::<Vec<_>>()
-        };
+        let numbered = |(base, values): &(i64, Vec<Vec<u8>>)| (*base..).zip(values.clone()).collect::<Vec<_>>();
         self.batches.iter().flat_map(numbered).collect()
     }
 
     fn end(&self) -> i64 {
-        self.batches
-            .last()
-            .map_or(0, |(base, values)| base + values.len() as i64)
+        self.batches.last().map_or(0, |(base, values)| base + values.len() as i64)
     }
 
     fn cut(&mut self, end: i64) {
-        self.batches
-            .retain(|(base, values)| base + values.len() as i64 <= end);
+        self.batches.retain(|(base, values)| base + values.len() as i64 <= end);
     }
 }
 
 fn run(steps: Vec<Step>) {
-    let mut fixture = Fixture::new(LogConfig {
-        segment_bytes: 2000,
-        ..small_segments()
-    });
+    let mut fixture = Fixture::new(LogConfig { segment_bytes: 2000, ..small_segments() });
     let mut model = Model::default();
     for step in steps {
         match step {
-            Step::Produce {
-                values,
-                size,
-                producer,
-            } => produce(&mut fixture, &mut model, values, size, producer),
+            Step::Produce { values, size, producer } => produce(&mut fixture, &mut model, values, size, producer),
             Step::NextEpoch => model.epoch += 1,
             Step::Sync => {
                 fixture.log.sync().unwrap();
@@ -111,11 +89,7 @@ fn run(steps: Vec<Step>) {
                 let point = fixture.log.recovery_point().0;
                 fixture.disk.kill_process();
                 restart_unclean(&mut fixture, point);
-                assert_eq!(
-                    fixture.log.log_end_offset().0,
-                    model.end(),
-                    "the page cache lives: nothing is lost"
-                );
+                assert_eq!(fixture.log.log_end_offset().0, model.end(), "the page cache lives: nothing is lost");
             }
             Step::Crash { seed } => {
                 let point = fixture.log.recovery_point().0;
@@ -126,11 +100,8 @@ fn run(steps: Vec<Step>) {
                 model.cut(end);
             }
             Step::Restart => {
-                let recovery = if fixture.disk.files().is_empty() {
-                    Recovery::default()
-                } else {
-                    fixture.close_and_reopen()
-                };
+                let recovery =
+                    if fixture.disk.files().is_empty() { Recovery::default() } else { fixture.close_and_reopen() };
                 assert_eq!(recovery, Recovery::default());
             }
         }
@@ -149,13 +120,7 @@ fn restart_unclean(fixture: &mut Fixture, point: i64) {
     }
 }
 
-fn produce(
-    fixture: &mut Fixture,
-    model: &mut Model,
-    values: usize,
-    size: usize,
-    producer: Option<i64>,
-) {
+fn produce(fixture: &mut Fixture, model: &mut Model, values: usize, size: usize, producer: Option<i64>) {
     let mut made = Vec::new();
     for _ in 0..values {
         model.counter += 1;
@@ -170,22 +135,13 @@ fn produce(
     };
     let bytes = build(builder);
     let epoch = LeaderEpoch(model.epoch);
-    let appended = fixture.log.append_as_leader(
-        &bytes,
-        AppendOrigin::Client,
-        epoch,
-        NOW,
-        &mut fixture.scratch,
-    );
+    let appended = fixture.log.append_as_leader(&bytes, AppendOrigin::Client, epoch, NOW, &mut fixture.scratch);
     match appended {
         Ok(appended) => {
             assert_eq!(appended.first_offset.0, model.end());
             model.batches.push((model.end(), made));
         }
-        Err(error) => assert!(
-            matches!(error, AppendError::Log(crate::LogError::StorageFull { .. })),
-            "{error}"
-        ),
+        Err(error) => assert!(matches!(error, AppendError::Log(crate::LogError::StorageFull { .. })), "{error}"),
     }
 }
 
@@ -208,37 +164,24 @@ fn check_derived(fixture: &mut Fixture) {
     fixture.disk.kill_process();
     let recovery = fixture.reopen(ShutdownKind::Unclean, 0);
     assert_eq!(recovery.truncations, [], "{:?}", fixture.disk.files());
-    assert_eq!(
-        (fixture.log.active_producers(), fixture.log.latest_epoch()),
-        clean
-    );
+    assert_eq!((fixture.log.active_producers(), fixture.log.latest_epoch()), clean);
     let recovered = fixture.index_entries();
     for file in fixture.disk.files() {
-        if file
-            .extension()
-            .is_some_and(|kind| kind == "snapshot" || kind == "index" || kind == "timeindex")
-        {
+        if file.extension().is_some_and(|kind| kind == "snapshot" || kind == "index" || kind == "timeindex") {
             ottla_machine::Disk::remove_file(&fixture.disk, &file).unwrap();
         }
     }
     fixture.disk.kill_process();
     fixture.reopen(ShutdownKind::Unclean, 0);
-    assert_eq!(
-        (fixture.log.active_producers(), fixture.log.latest_epoch()),
-        clean
-    );
+    assert_eq!((fixture.log.active_producers(), fixture.log.latest_epoch()), clean);
     assert_eq!(fixture.index_entries(), recovered);
     assert_same(&fixture.records(), &records);
 }
 
 /// Compares records, and names the first offsets that differ instead of all bytes.
 fn assert_same(found: &[(i64, Vec<u8>)], expected: &[(i64, Vec<u8>)]) {
-    let differs = found
-        .iter()
-        .zip(expected)
-        .position(|(found, expected)| found != expected);
-    let offsets =
-        |records: &[(i64, Vec<u8>)]| records.iter().map(|record| record.0).collect::<Vec<_>>();
+    let differs = found.iter().zip(expected).position(|(found, expected)| found != expected);
+    let offsets = |records: &[(i64, Vec<u8>)]| records.iter().map(|record| record.0).collect::<Vec<_>>();
     assert!(
         differs.is_none() && found.len() == expected.len(),
         "{differs:?}: {:?} instead of {:?}",

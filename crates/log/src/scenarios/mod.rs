@@ -17,8 +17,8 @@ use ottla_machine::{LeaderEpoch, MemDisk, Offset, Timestamp};
 use ottla_wire::batch::{BatchBuilder, Batches, Codecs, Compression, ProducerStamp};
 
 use crate::{
-    AppendError, AppendOrigin, Appended, Log, LogConfig, MinOneBatch, OpenOptions, ReadBound,
-    Recovery, Scratch, ShutdownKind, TopicId,
+    AppendError, AppendOrigin, Appended, Log, LogConfig, MinOneBatch, OpenOptions, ReadBound, Recovery, Scratch,
+    ShutdownKind, TopicId,
 };
 
 pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -39,21 +39,11 @@ impl Fixture {
     pub(super) fn new(config: LogConfig) -> Fixture {
         let disk = MemDisk::new();
         let log = Log::create(disk.clone(), dir(), TOPIC_ID, Arc::new(config));
-        Fixture {
-            disk,
-            log,
-            scratch: Scratch::default(),
-        }
+        Fixture { disk, log, scratch: Scratch::default() }
     }
 
     pub(super) fn produce(&mut self, batch: &[u8]) -> Result<Appended, AppendError> {
-        self.log.append_as_leader(
-            batch,
-            AppendOrigin::Client,
-            LeaderEpoch(0),
-            NOW,
-            &mut self.scratch,
-        )
+        self.log.append_as_leader(batch, AppendOrigin::Client, LeaderEpoch(0), NOW, &mut self.scratch)
     }
 
     /// Appends that many batches of one record each, of about a hundred bytes.
@@ -89,10 +79,7 @@ impl Fixture {
         let mut records = Vec::new();
         let mut offset = self.log.log_start_offset();
         while offset < self.log.log_end_offset() {
-            let slice = self
-                .log
-                .read(offset, 10_000, ReadBound::LogEnd, MinOneBatch::Yes)
-                .unwrap();
+            let slice = self.log.read(offset, 10_000, ReadBound::LogEnd, MinOneBatch::Yes).unwrap();
             let mut bytes = Vec::new();
             slice.read_into(&mut bytes).unwrap();
             let before = offset;
@@ -130,9 +117,7 @@ pub(super) fn batch(values: &[&[u8]]) -> Vec<u8> {
 pub(super) fn builder(values: &[&[u8]]) -> BatchBuilder {
     let mut builder = BatchBuilder::new(0);
     for value in values {
-        builder
-            .append(NOW.0, Some(b"key"), Some(value), &[])
-            .unwrap();
+        builder.append(NOW.0, Some(b"key"), Some(value), &[]).unwrap();
     }
     builder
 }
@@ -143,17 +128,8 @@ pub(super) fn build(builder: BatchBuilder) -> Vec<u8> {
     out
 }
 
-pub(super) fn idempotent(
-    producer_id: i64,
-    producer_epoch: i16,
-    base_sequence: i32,
-    values: &[&[u8]],
-) -> BatchBuilder {
-    builder(values).producer(ProducerStamp {
-        producer_id,
-        producer_epoch,
-        base_sequence,
-    })
+pub(super) fn idempotent(producer_id: i64, producer_epoch: i16, base_sequence: i32, values: &[&[u8]]) -> BatchBuilder {
+    builder(values).producer(ProducerStamp { producer_id, producer_epoch, base_sequence })
 }
 
 pub(super) fn compressed(compression: Compression, values: &[&[u8]]) -> Vec<u8> {
@@ -161,9 +137,5 @@ pub(super) fn compressed(compression: Compression, values: &[&[u8]]) -> Vec<u8> 
 }
 
 pub(super) fn small_segments() -> LogConfig {
-    LogConfig {
-        segment_bytes: 1000,
-        index_interval_bytes: 150,
-        ..LogConfig::default()
-    }
+    LogConfig { segment_bytes: 1000, index_interval_bytes: 150, ..LogConfig::default() }
 }

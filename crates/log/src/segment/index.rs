@@ -51,10 +51,7 @@ impl Entry for OffsetEntry {
         let (offset, position) = bytes.split_at(4);
         let relative = i32::from_be_bytes(offset.try_into().unwrap_or_default());
         let position = u32::from_be_bytes(position.try_into().unwrap_or_default());
-        OffsetEntry {
-            offset: base_offset.saturating_add(i64::from(relative)),
-            position,
-        }
+        OffsetEntry { offset: base_offset.saturating_add(i64::from(relative)), position }
     }
 }
 
@@ -75,17 +72,8 @@ struct State<E> {
 impl<D: Disk, E: Entry> Index<D, E> {
     /// The index of a segment, whether its file is there or not.
     pub(crate) fn new(base_offset: i64, kind: &'static str) -> Self {
-        let state = State {
-            stored: None,
-            last_stored: None,
-            tail: Vec::new(),
-        };
-        Index {
-            base_offset,
-            kind,
-            slot: FileSlot::default(),
-            state: Mutex::new(state),
-        }
+        let state = State { stored: None, last_stored: None, tail: Vec::new() };
+        Index { base_offset, kind, slot: FileSlot::default(), state: Mutex::new(state) }
     }
 
     pub(crate) fn slot(&self) -> &FileSlot<D> {
@@ -122,19 +110,11 @@ impl<D: Disk, E: Entry> Index<D, E> {
     /// Like [`Index::store`], but does nothing if there is nothing to write.
     pub(crate) fn store_pending(&self, place: Place<'_, D>) -> Result<(), LogError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.tail.is_empty() {
-            Ok(())
-        } else {
-            self.store_tail(place, &mut state)
-        }
+        if state.tail.is_empty() { Ok(()) } else { self.store_tail(place, &mut state) }
     }
 
     /// The last entry that fits, where those that fit come before those that do not.
-    pub(crate) fn last_where(
-        &self,
-        place: Place<'_, D>,
-        fits: impl Fn(&E) -> bool,
-    ) -> Result<Option<E>, LogError> {
+    pub(crate) fn last_where(&self, place: Place<'_, D>, fits: impl Fn(&E) -> bool) -> Result<Option<E>, LogError> {
         let state = self.state(place)?;
         let in_tail = state.tail.partition_point(&fits);
         if in_tail > 0 {
@@ -146,18 +126,11 @@ impl<D: Disk, E: Entry> Index<D, E> {
         let stored = state.stored.unwrap_or(0);
         drop(state);
         let count = self.partition_point(place, stored, &fits)?;
-        count
-            .checked_sub(1)
-            .map(|at| self.entry(place, at))
-            .transpose()
+        count.checked_sub(1).map(|at| self.entry(place, at)).transpose()
     }
 
     /// The first entry that does not fit.
-    pub(crate) fn first_not(
-        &self,
-        place: Place<'_, D>,
-        fits: impl Fn(&E) -> bool,
-    ) -> Result<Option<E>, LogError> {
+    pub(crate) fn first_not(&self, place: Place<'_, D>, fits: impl Fn(&E) -> bool) -> Result<Option<E>, LogError> {
         let state = self.state(place)?;
         let stored = state.stored.unwrap_or(0);
         if state.last_stored.is_none_or(|last| fits(&last)) {
@@ -169,21 +142,14 @@ impl<D: Disk, E: Entry> Index<D, E> {
     }
 
     /// Keeps the entries that fit, which are the first ones.
-    pub(crate) fn truncate(
-        &self,
-        place: Place<'_, D>,
-        fits: impl Fn(&E) -> bool,
-    ) -> Result<(), LogError> {
+    pub(crate) fn truncate(&self, place: Place<'_, D>, fits: impl Fn(&E) -> bool) -> Result<(), LogError> {
         let mut state = self.state(place)?;
         let in_tail = state.tail.partition_point(&fits);
         state.tail.truncate(in_tail);
         let stored = state.stored.unwrap_or(0);
         if in_tail == 0 && state.last_stored.is_some_and(|last| !fits(&last)) {
             let kept = self.partition_point(place, stored, &fits)?;
-            let last = kept
-                .checked_sub(1)
-                .map(|at| self.entry(place, at))
-                .transpose()?;
+            let last = kept.checked_sub(1).map(|at| self.entry(place, at)).transpose()?;
             self.set_stored(place, &mut state, kept, last)?;
         }
         Ok(())
@@ -203,15 +169,10 @@ impl<D: Disk, E: Entry> Index<D, E> {
         kept: u64,
         last: Option<E>,
     ) -> Result<(), LogError> {
-        if place
-            .disk
-            .exists(&self.path(place))
-            .map_err(|error| self.failed("reading", place, error))?
-        {
+        if place.disk.exists(&self.path(place)).map_err(|error| self.failed("reading", place, error))? {
             let file = self.file(place, OpenMode::ReadWrite)?;
             self.slot.mark_dirty();
-            file.set_len(kept * E::BYTES as u64)
-                .map_err(|error| self.failed("truncating", place, error))?;
+            file.set_len(kept * E::BYTES as u64).map_err(|error| self.failed("truncating", place, error))?;
         }
         state.stored = Some(kept);
         state.last_stored = last;
@@ -229,8 +190,7 @@ impl<D: Disk, E: Entry> Index<D, E> {
         }
         let stored = state.stored.unwrap_or(0);
         self.slot.mark_dirty();
-        file.write_at(stored * E::BYTES as u64, &[&bytes])
-            .map_err(|error| self.failed("writing", place, error))?;
+        file.write_at(stored * E::BYTES as u64, &[&bytes]).map_err(|error| self.failed("writing", place, error))?;
         state.stored = Some(stored + state.tail.len() as u64);
         state.last_stored = state.tail.pop();
         // What grew while the file could not be written is given back.
@@ -246,31 +206,19 @@ impl<D: Disk, E: Entry> Index<D, E> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
                 Err(error) => return Err(self.failed("reading", place, error)),
             };
-            state.last_stored = stored
-                .checked_sub(1)
-                .map(|at| self.entry(place, at))
-                .transpose()?;
+            state.last_stored = stored.checked_sub(1).map(|at| self.entry(place, at)).transpose()?;
             state.stored = Some(stored);
         }
         Ok(state)
     }
 
     /// How many of the stored entries fit.
-    fn partition_point(
-        &self,
-        place: Place<'_, D>,
-        stored: u64,
-        fits: impl Fn(&E) -> bool,
-    ) -> Result<u64, LogError> {
+    fn partition_point(&self, place: Place<'_, D>, stored: u64, fits: impl Fn(&E) -> bool) -> Result<u64, LogError> {
         let (mut low, mut high) = (0, stored);
         let near = (SEARCH_BYTES / E::BYTES) as u64;
         while high - low > near {
             let middle = low + (high - low) / 2;
-            if fits(&self.entry(place, middle)?) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+            if fits(&self.entry(place, middle)?) { low = middle + 1 } else { high = middle }
         }
         let entries = self.entries(place, low, high)?;
         Ok(low + entries.partition_point(fits) as u64)
@@ -280,8 +228,7 @@ impl<D: Disk, E: Entry> Index<D, E> {
         let mut bytes = [0; 16];
         let bytes = &mut bytes[..E::BYTES];
         let file = self.file(place, OpenMode::ReadWrite)?;
-        file.read_at(at * E::BYTES as u64, bytes)
-            .map_err(|error| self.failed("reading", place, error))?;
+        file.read_at(at * E::BYTES as u64, bytes).map_err(|error| self.failed("reading", place, error))?;
         Ok(E::decode(self.base_offset, bytes))
     }
 
@@ -291,13 +238,9 @@ impl<D: Disk, E: Entry> Index<D, E> {
         }
         let mut bytes = vec![0; (to - from) as usize * E::BYTES];
         let file = self.file(place, OpenMode::ReadWrite)?;
-        let read = file
-            .read_at(from * E::BYTES as u64, &mut bytes)
-            .map_err(|error| self.failed("reading", place, error))?;
-        Ok(bytes[..read]
-            .chunks_exact(E::BYTES)
-            .map(|entry| E::decode(self.base_offset, entry))
-            .collect())
+        let read =
+            file.read_at(from * E::BYTES as u64, &mut bytes).map_err(|error| self.failed("reading", place, error))?;
+        Ok(bytes[..read].chunks_exact(E::BYTES).map(|entry| E::decode(self.base_offset, entry)).collect())
     }
 
     #[cfg(test)]
@@ -309,9 +252,7 @@ impl<D: Disk, E: Entry> Index<D, E> {
     }
 
     fn file(&self, place: Place<'_, D>, mode: OpenMode) -> Result<D::File, LogError> {
-        self.slot
-            .get(place.disk, mode, || self.path(place))
-            .map_err(|error| self.failed("opening", place, error))
+        self.slot.get(place.disk, mode, || self.path(place)).map_err(|error| self.failed("opening", place, error))
     }
 
     fn path(&self, place: Place<'_, D>) -> PathBuf {
@@ -330,19 +271,13 @@ mod tests {
     use std::path::Path;
 
     fn entry(at: i64) -> OffsetEntry {
-        OffsetEntry {
-            offset: 1000 + at * 10,
-            position: at as u32 * 100,
-        }
+        OffsetEntry { offset: 1000 + at * 10, position: at as u32 * 100 }
     }
 
     #[test]
     fn searches_agree_wherever_the_entries_are() {
         let disk = MemDisk::new();
-        let place = Place {
-            disk: &disk,
-            dir: Path::new("/"),
-        };
+        let place = Place { disk: &disk, dir: Path::new("/") };
         for count in [0i64, 1, 5, 511, 512, 513, 3000] {
             let index = Index::<_, OffsetEntry>::new(1000, "index");
             index.reset(place).unwrap();
@@ -352,32 +287,14 @@ mod tests {
                     index.store(place).unwrap();
                 }
                 let reopened = Index::<_, OffsetEntry>::new(1000, "index");
-                for index in [Some(&index), stored.then_some(&reopened)]
-                    .into_iter()
-                    .flatten()
-                {
+                for index in [Some(&index), stored.then_some(&reopened)].into_iter().flatten() {
                     assert_eq!(index.len(place).unwrap(), count as u64);
-                    for offset in [
-                        999,
-                        1000,
-                        1005,
-                        1000 + count * 5,
-                        1000 + count * 10,
-                        1_000_000,
-                    ] {
+                    for offset in [999, 1000, 1005, 1000 + count * 5, 1000 + count * 10, 1_000_000] {
                         let fits = |e: &OffsetEntry| e.offset <= offset;
                         let expected = (0..count).rev().map(entry).find(fits);
-                        assert_eq!(
-                            index.last_where(place, fits).unwrap(),
-                            expected,
-                            "{count} {offset}"
-                        );
+                        assert_eq!(index.last_where(place, fits).unwrap(), expected, "{count} {offset}");
                         let expected = (0..count).map(entry).find(|e| !fits(e));
-                        assert_eq!(
-                            index.first_not(place, fits).unwrap(),
-                            expected,
-                            "{count} {offset}"
-                        );
+                        assert_eq!(index.first_not(place, fits).unwrap(), expected, "{count} {offset}");
                     }
                 }
             }
@@ -387,39 +304,23 @@ mod tests {
     #[test]
     fn truncation_reaches_into_the_file() {
         let disk = MemDisk::new();
-        let place = Place {
-            disk: &disk,
-            dir: Path::new("/"),
-        };
+        let place = Place { disk: &disk, dir: Path::new("/") };
         let index = Index::<_, OffsetEntry>::new(1000, "index");
         (0..600).for_each(|at| index.push(place, entry(at)));
         index.truncate(place, |e| e.offset < 1000 + 5500).unwrap();
-        assert_eq!(
-            index.all(place).unwrap(),
-            (0..550).map(entry).collect::<Vec<_>>()
-        );
+        assert_eq!(index.all(place).unwrap(), (0..550).map(entry).collect::<Vec<_>>());
         index.truncate(place, |e| e.offset < 1000 + 70).unwrap();
         index.push(place, entry(7));
         index.store(place).unwrap();
         let reopened = Index::<_, OffsetEntry>::new(1000, "index");
-        assert_eq!(
-            reopened.all(place).unwrap(),
-            (0..8).map(entry).collect::<Vec<_>>()
-        );
-        assert_eq!(
-            disk.file_len(Path::new("/00000000000000001000.index"))
-                .unwrap(),
-            64
-        );
+        assert_eq!(reopened.all(place).unwrap(), (0..8).map(entry).collect::<Vec<_>>());
+        assert_eq!(disk.file_len(Path::new("/00000000000000001000.index")).unwrap(), 64);
     }
 
     #[test]
     fn a_full_disk_keeps_entries_in_memory() {
         let disk = MemDisk::new();
-        let place = Place {
-            disk: &disk,
-            dir: Path::new("/"),
-        };
+        let place = Place { disk: &disk, dir: Path::new("/") };
         disk.set_capacity(Some(100));
         let index = Index::<_, OffsetEntry>::new(1000, "index");
         (0..1000).for_each(|at| index.push(place, entry(at)));
@@ -427,12 +328,6 @@ mod tests {
         assert_eq!(index.len(place).unwrap(), 1000);
         disk.set_capacity(None);
         index.store(place).unwrap();
-        assert_eq!(
-            Index::<_, OffsetEntry>::new(1000, "index")
-                .all(place)
-                .unwrap()
-                .len(),
-            1000
-        );
+        assert_eq!(Index::<_, OffsetEntry>::new(1000, "index").all(place).unwrap().len(), 1000);
     }
 }

@@ -84,10 +84,7 @@ impl<D: Disk> Segment<D> {
         }
         let segment = Segment::at(base_offset, 0, config, now_ms);
         let path = segment.path(place, LOG);
-        let file = segment
-            .log
-            .get(place.disk, OpenMode::Create, || &path)
-            .map_err(doing("creating", &path))?;
+        let file = segment.log.get(place.disk, OpenMode::Create, || &path).map_err(doing("creating", &path))?;
         file.set_len(0).map_err(doing("creating", &path))?;
         segment.written.store(true, Ordering::Release);
         Ok(segment)
@@ -105,11 +102,7 @@ impl<D: Disk> Segment<D> {
             offsets: Index::new(base_offset, OFFSET_INDEX),
             times: Index::new(base_offset, TIME_INDEX),
             txns: TxnIndex::new(base_offset),
-            facts: Mutex::new(Facts {
-                created_ms: now_ms,
-                roll_jitter_ms,
-                ..Facts::default()
-            }),
+            facts: Mutex::new(Facts { created_ms: now_ms, roll_jitter_ms, ..Facts::default() }),
         }
     }
 
@@ -137,9 +130,7 @@ impl<D: Disk> Segment<D> {
 
     /// Whether an offset can stand in this segment's indexes.
     pub(crate) fn holds_offset(&self, offset: i64) -> bool {
-        offset
-            .checked_sub(self.base_offset)
-            .is_some_and(|relative| (0..=i64::from(i32::MAX)).contains(&relative))
+        offset.checked_sub(self.base_offset).is_some_and(|relative| (0..=i64::from(i32::MAX)).contains(&relative))
     }
 
     /// Writes at the end, without publishing; after an error the caller must [`Segment::cut_back`].
@@ -147,8 +138,7 @@ impl<D: Disk> Segment<D> {
         let file = self.log_file(place)?;
         self.log.mark_dirty();
         self.written.store(true, Ordering::Release);
-        file.write_at(self.size(), parts)
-            .map_err(|error| LogError::io("appending to", &self.path(place, LOG), error))
+        file.write_at(self.size(), parts).map_err(|error| LogError::io("appending to", &self.path(place, LOG), error))
     }
 
     /// Removes what a failed write left behind the published end.
@@ -172,9 +162,8 @@ impl<D: Disk> Segment<D> {
         } else {
             facts.see(header);
         }
-        facts.bytes_since_last_index_entry = facts
-            .bytes_since_last_index_entry
-            .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        facts.bytes_since_last_index_entry =
+            facts.bytes_since_last_index_entry.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.size.store(position + bytes, Ordering::Release);
     }
 
@@ -184,13 +173,7 @@ impl<D: Disk> Segment<D> {
         let Ok(position) = u32::try_from(position) else {
             return;
         };
-        self.offsets.push(
-            place,
-            OffsetEntry {
-                offset: header.last_offset(),
-                position,
-            },
-        );
+        self.offsets.push(place, OffsetEntry { offset: header.last_offset(), position });
         if let Some(max) = facts.max_timestamp {
             self.note_time(place, max);
         }
@@ -199,9 +182,7 @@ impl<D: Disk> Segment<D> {
     /// The time index takes an entry only if its time grows.
     fn note_time(&self, place: Place<'_, D>, entry: TimeEntry) {
         let last = self.times.last(place).ok().flatten();
-        if last.map_or(entry.timestamp >= 0, |last| {
-            entry.timestamp > last.timestamp
-        }) {
+        if last.map_or(entry.timestamp >= 0, |last| entry.timestamp > last.timestamp) {
             self.times.push(place, entry);
         }
     }
@@ -210,76 +191,42 @@ impl<D: Disk> Segment<D> {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         if facts.max_timestamp.is_none() {
             let last = self.times.last(place).ok().flatten();
-            facts.max_timestamp = Some(last.unwrap_or(TimeEntry {
-                timestamp: -1,
-                offset: self.base_offset,
-            }));
+            facts.max_timestamp = Some(last.unwrap_or(TimeEntry { timestamp: -1, offset: self.base_offset }));
         }
         facts
     }
 
     /// The largest timestamp so far and the last offset of the batch that has it; the timestamp is −1 if there is none.
     pub(crate) fn max_timestamp(&self, place: Place<'_, D>) -> TimeEntry {
-        self.facts(place).max_timestamp.unwrap_or(TimeEntry {
-            timestamp: -1,
-            offset: self.base_offset,
-        })
+        self.facts(place).max_timestamp.unwrap_or(TimeEntry { timestamp: -1, offset: self.base_offset })
     }
 
     /// The timestamp that retention goes by: the largest, or the file's last change if no record has one.
     pub(crate) fn largest_timestamp(&self, place: Place<'_, D>) -> i64 {
         let max = self.max_timestamp(place).timestamp;
-        if max >= 0 {
-            max
-        } else {
-            place
-                .disk
-                .modified_ms(&self.path(place, LOG))
-                .unwrap_or(i64::MAX)
-        }
+        if max >= 0 { max } else { place.disk.modified_ms(&self.path(place, LOG)).unwrap_or(i64::MAX) }
     }
 
     /// Whether a batch with these properties belongs into a new segment.
-    pub(crate) fn should_roll(
-        &self,
-        place: Place<'_, D>,
-        config: &LogConfig,
-        next: &NextBatch,
-    ) -> bool {
+    pub(crate) fn should_roll(&self, place: Place<'_, D>, config: &LogConfig, next: &NextBatch) -> bool {
         let size = self.size();
         let too_large = size.saturating_add(next.bytes as u64) > u64::from(config.segment_bytes);
         let time_index_max = (config.segment_index_bytes / 12).saturating_sub(1);
-        size > 0
-            && (too_large
-                || self.waited_ms(place, next)
-                    > config.segment_ms.saturating_sub(self.roll_jitter()))
-            || self.offsets.len(place).unwrap_or(0)
-                >= u64::from(config.segment_index_bytes / 8).max(1)
+        size > 0 && (too_large || self.waited_ms(place, next) > config.segment_ms.saturating_sub(self.roll_jitter()))
+            || self.offsets.len(place).unwrap_or(0) >= u64::from(config.segment_index_bytes / 8).max(1)
             || self.times.len(place).unwrap_or(0) >= u64::from(time_index_max).max(1)
             || !self.holds_offset(next.last_offset)
     }
 
     fn roll_jitter(&self) -> i64 {
-        self.facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .roll_jitter_ms
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).roll_jitter_ms
     }
 
     /// How long the segment has been filling: by the records' time if they have one, else by the clock.
     fn waited_ms(&self, place: Place<'_, D>, next: &NextBatch) -> i64 {
-        if self
-            .facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .first_batch_timestamp
-            .is_none()
-        {
+        if self.facts.lock().unwrap_or_else(PoisonError::into_inner).first_batch_timestamp.is_none() {
             let first = self.first_batch_timestamp(place);
-            self.facts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .first_batch_timestamp = first;
+            self.facts.lock().unwrap_or_else(PoisonError::into_inner).first_batch_timestamp = first;
         }
         let facts = *self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         match facts.first_batch_timestamp {
@@ -290,10 +237,7 @@ impl<D: Disk> Segment<D> {
 
     fn first_batch_timestamp(&self, place: Place<'_, D>) -> Option<i64> {
         let mut walk = HeaderWalk::new(self.log_file(place).ok()?, 0, self.size());
-        walk.next_header()
-            .ok()
-            .flatten()
-            .map(|(_, header)| header.max_timestamp)
+        walk.next_header().ok().flatten().map(|(_, header)| header.max_timestamp)
     }
 
     /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk.
@@ -316,19 +260,14 @@ impl<D: Disk> Segment<D> {
 
     /// Finishes a segment before a clean stop; one that was only read has nothing to finish.
     pub(crate) fn close(&self, place: Place<'_, D>) -> Result<(), LogError> {
-        if self.written.load(Ordering::Acquire) {
-            self.seal(place)
-        } else {
-            Ok(())
-        }
+        if self.written.load(Ordering::Acquire) { self.seal(place) } else { Ok(()) }
     }
 
     /// Makes everything durable that was written so far. Index entries in memory are written first; that can fail for
     /// lack of space and be tried again, which a failed sync cannot.
     pub(crate) fn sync(&self, place: Place<'_, D>) -> Result<(), LogError> {
         let synced = |slot: &FileSlot<D>, kind| {
-            slot.sync()
-                .map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
+            slot.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
         };
         self.cut_back.store(false, Ordering::Release);
         synced(&self.log, LOG)?;
@@ -342,12 +281,7 @@ impl<D: Disk> Segment<D> {
 
     /// Closes the files that have nothing to sync.
     pub(crate) fn release(&self) {
-        for slot in [
-            &self.log,
-            self.offsets.slot(),
-            self.times.slot(),
-            self.txns.slot(),
-        ] {
+        for slot in [&self.log, self.offsets.slot(), self.times.slot(), self.txns.slot()] {
             slot.release();
         }
     }
@@ -356,8 +290,7 @@ impl<D: Disk> Segment<D> {
     pub(crate) fn truncate_to(&self, place: Place<'_, D>, offset: i64) -> Result<(), LogError> {
         let cut = self.find(place, offset, self.size())?;
         self.written.store(true, Ordering::Release);
-        self.offsets
-            .truncate(place, |entry| entry.offset < offset)?;
+        self.offsets.truncate(place, |entry| entry.offset < offset)?;
         self.times.truncate(place, |entry| entry.offset < offset)?;
         self.txns.truncate(place, offset)?;
         if let Some(found) = cut {
@@ -365,8 +298,7 @@ impl<D: Disk> Segment<D> {
             self.log.mark_dirty();
             // Published first: a reader must not look for what is about to go.
             self.size.store(found.position, Ordering::Release);
-            file.set_len(found.position)
-                .map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
+            file.set_len(found.position).map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
         }
         let max = self.largest_from_index(place)?;
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -392,22 +324,12 @@ impl<D: Disk> Segment<D> {
 
     #[cfg(test)]
     pub(crate) fn index_entries(&self, place: Place<'_, D>) -> (Vec<OffsetEntry>, Vec<TimeEntry>) {
-        (
-            self.offsets.all(place).unwrap(),
-            self.times.all(place).unwrap(),
-        )
+        (self.offsets.all(place).unwrap(), self.times.all(place).unwrap())
     }
 
     #[cfg(test)]
     pub(crate) fn has_open_files(&self) -> bool {
-        [
-            &self.log,
-            self.offsets.slot(),
-            self.times.slot(),
-            self.txns.slot(),
-        ]
-        .iter()
-        .any(|slot| slot.is_open())
+        [&self.log, self.offsets.slot(), self.times.slot(), self.txns.slot()].iter().any(|slot| slot.is_open())
     }
 }
 
@@ -422,14 +344,8 @@ pub(crate) struct NextBatch {
 
 impl Facts {
     fn see(&mut self, header: &BatchHeader) {
-        if self
-            .max_timestamp
-            .is_none_or(|max| header.max_timestamp > max.timestamp)
-        {
-            self.max_timestamp = Some(TimeEntry {
-                timestamp: header.max_timestamp,
-                offset: header.last_offset(),
-            });
+        if self.max_timestamp.is_none_or(|max| header.max_timestamp > max.timestamp) {
+            self.max_timestamp = Some(TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() });
         }
     }
 }
@@ -440,16 +356,13 @@ fn roll_jitter_ms(base_offset: i64, now_ms: i64, config: &LogConfig) -> i64 {
     if bound <= 0 {
         return 0;
     }
-    let mut seed =
-        ottla_machine::Seed(base_offset.cast_unsigned() ^ now_ms.cast_unsigned().rotate_left(32));
+    let mut seed = ottla_machine::Seed(base_offset.cast_unsigned() ^ now_ms.cast_unsigned().rotate_left(32));
     i64::try_from(seed.below(bound.cast_unsigned())).unwrap_or(0)
 }
 
 pub(crate) fn remove_if_there<D: Disk>(disk: &D, path: &Path) -> Result<(), LogError> {
     match disk.remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(LogError::io("removing", path, error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("removing", path, error)),
         _ => Ok(()),
     }
 }

@@ -56,9 +56,7 @@ impl<D: Disk> Segment<D> {
                 Err(WalkStop::Io(error)) => return Err(failed(error)),
                 Err(WalkStop::Corrupt(error)) => break error.to_string(),
             };
-            if let Err(error) =
-                verify_crc(walk.file(), position, &header, &mut buffer).map_err(failed)?
-            {
+            if let Err(error) = verify_crc(walk.file(), position, &header, &mut buffer).map_err(failed)? {
                 break error.to_string();
             }
             if header.base_offset < next_offset
@@ -77,18 +75,13 @@ impl<D: Disk> Segment<D> {
             let cut = walk.file().set_len(good);
             cut.map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
             // Durable at once: after another crash, the old bytes must not show behind what is appended next.
-            self.log
-                .sync()
-                .map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
+            self.log.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
         }
         self.seal(place)?;
         // Whatever the process before wrote or cut back may not be on the medium.
         self.log.mark_dirty();
         self.cut_back.store(true, Ordering::Release);
-        Ok(SegmentRecovery {
-            next_offset,
-            cut: (good < length).then(|| (length - good, reason)),
-        })
+        Ok(SegmentRecovery { next_offset, cut: (good < length).then(|| (length - good, reason)) })
     }
 
     fn recovered(
@@ -110,17 +103,13 @@ impl<D: Disk> Segment<D> {
             facts.see(header);
         }
         let end = position + header.size_in_bytes() as u64;
-        facts.bytes_since_last_index_entry =
-            u32::try_from(end - *last_index_entry).unwrap_or(u32::MAX);
+        facts.bytes_since_last_index_entry = u32::try_from(end - *last_index_entry).unwrap_or(u32::MAX);
         self.size.store(end, Ordering::Release);
     }
 
     fn forget_facts(&self) {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        let max_timestamp = Some(TimeEntry {
-            timestamp: -1,
-            offset: self.base_offset,
-        });
+        let max_timestamp = Some(TimeEntry { timestamp: -1, offset: self.base_offset });
         *facts = Facts {
             max_timestamp,
             created_ms: facts.created_ms,
@@ -143,9 +132,7 @@ fn verify_crc<F: DiskFile>(
     let mut at = position + HEADER_LEN as u64;
     let end = position + header.size_in_bytes() as u64;
     while at < end {
-        let wanted = usize::try_from(end - at)
-            .unwrap_or(READ_BYTES)
-            .min(READ_BYTES);
+        let wanted = usize::try_from(end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
         let read = file.read_at(at, &mut buffer[..wanted])?;
         if read == 0 {
             return Ok(Err(BatchError::InvalidLength(header.batch_length)));
@@ -154,12 +141,5 @@ fn verify_crc<F: DiskFile>(
         at += read as u64;
     }
     let computed = digest.finalize() as u32;
-    Ok(if computed == header.crc {
-        Ok(())
-    } else {
-        Err(BatchError::CrcMismatch {
-            stored: header.crc,
-            computed,
-        })
-    })
+    Ok(if computed == header.crc { Ok(()) } else { Err(BatchError::CrcMismatch { stored: header.crc, computed }) })
 }

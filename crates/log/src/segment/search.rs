@@ -16,21 +16,9 @@ pub(crate) struct Found {
 
 impl<D: Disk> Segment<D> {
     /// The first batch whose last offset is at or above `offset`, among those before the position `end`.
-    pub(crate) fn find(
-        &self,
-        place: Place<'_, D>,
-        offset: i64,
-        end: u64,
-    ) -> Result<Option<Found>, LogError> {
-        let start = self
-            .offsets
-            .last_where(place, |entry| entry.offset <= offset)?;
-        self.find_from(
-            place,
-            offset,
-            start.map_or(0, |entry| u64::from(entry.position)),
-            end,
-        )
+    pub(crate) fn find(&self, place: Place<'_, D>, offset: i64, end: u64) -> Result<Option<Found>, LogError> {
+        let start = self.offsets.last_where(place, |entry| entry.offset <= offset)?;
+        self.find_from(place, offset, start.map_or(0, |entry| u64::from(entry.position)), end)
     }
 
     /// Like [`Segment::find`], from the position of a batch that is not behind the one looked for.
@@ -52,10 +40,7 @@ impl<D: Disk> Segment<D> {
 
     /// The last batch of all.
     pub(crate) fn last_batch(&self, place: Place<'_, D>) -> Result<Option<Found>, LogError> {
-        let start = self
-            .offsets
-            .last(place)?
-            .map_or(0, |entry| u64::from(entry.position));
+        let start = self.offsets.last(place)?.map_or(0, |entry| u64::from(entry.position));
         let mut walk = self.walk(place, start, self.size())?;
         let mut last = None;
         while let Some((position, header)) = self.step(place, &mut walk)? {
@@ -65,14 +50,8 @@ impl<D: Disk> Segment<D> {
     }
 
     /// The offset of an index entry behind the position, the first one: what a read from there cannot reach.
-    pub(crate) fn offset_after(
-        &self,
-        place: Place<'_, D>,
-        position: u64,
-    ) -> Result<Option<i64>, LogError> {
-        let after = self
-            .offsets
-            .first_not(place, |entry| u64::from(entry.position) < position)?;
+    pub(crate) fn offset_after(&self, place: Place<'_, D>, position: u64) -> Result<Option<i64>, LogError> {
+        let after = self.offsets.first_not(place, |entry| u64::from(entry.position) < position)?;
         Ok(after.map(|entry| entry.offset))
     }
 
@@ -85,20 +64,10 @@ impl<D: Disk> Segment<D> {
         codecs: &mut Codecs,
         limits: ScanLimits,
     ) -> Result<Option<(TimeEntry, i32)>, LogError> {
-        let by_time = self
-            .times
-            .last_where(place, |entry| entry.timestamp <= timestamp)?;
-        let from = by_time
-            .map_or(self.base_offset, |entry| entry.offset)
-            .max(starting_offset);
-        let start = self
-            .offsets
-            .last_where(place, |entry| entry.offset <= from)?;
-        let mut walk = self.walk(
-            place,
-            start.map_or(0, |entry| u64::from(entry.position)),
-            self.size(),
-        )?;
+        let by_time = self.times.last_where(place, |entry| entry.timestamp <= timestamp)?;
+        let from = by_time.map_or(self.base_offset, |entry| entry.offset).max(starting_offset);
+        let start = self.offsets.last_where(place, |entry| entry.offset <= from)?;
+        let mut walk = self.walk(place, start.map_or(0, |entry| u64::from(entry.position)), self.size())?;
         while let Some((position, header)) = self.step(place, &mut walk)? {
             if header.max_timestamp < timestamp || header.last_offset() < starting_offset {
                 continue;
@@ -124,18 +93,12 @@ impl<D: Disk> Segment<D> {
         fits: impl Fn(&TimeEntry) -> bool,
     ) -> Result<Option<TimeEntry>, LogError> {
         let bytes = self.read_batch(place, found)?;
-        let batch = Batch {
-            header: found.header,
-            bytes: &bytes,
-        };
+        let batch = Batch { header: found.header, bytes: &bytes };
         let mut first = None;
         let scanned = scan(&batch, codecs, limits, |shape| {
             let entry = TimeEntry {
                 timestamp: found.header.record_timestamp(shape.timestamp_delta),
-                offset: found
-                    .header
-                    .base_offset
-                    .saturating_add(i64::from(shape.offset_delta)),
+                offset: found.header.base_offset.saturating_add(i64::from(shape.offset_delta)),
             };
             if first.is_none() && fits(&entry) {
                 first = Some(entry);
@@ -146,36 +109,20 @@ impl<D: Disk> Segment<D> {
     }
 
     /// The bytes of a batch that a walk found, and which therefore are there.
-    pub(crate) fn read_batch(
-        &self,
-        place: Place<'_, D>,
-        found: Found,
-    ) -> Result<Vec<u8>, LogError> {
+    pub(crate) fn read_batch(&self, place: Place<'_, D>, found: Found) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; found.header.size_in_bytes()];
         let file = self.log_file(place)?;
         let read = file
             .read_at(found.position, &mut bytes)
             .map_err(|error| LogError::io("reading", &self.path(place, LOG), error))?;
         if read < bytes.len() || read < HEADER_LEN {
-            return Err(LogError::malformed(
-                &self.path(place, LOG),
-                "a batch ends too early",
-            ));
+            return Err(LogError::malformed(&self.path(place, LOG), "a batch ends too early"));
         }
         Ok(bytes)
     }
 
-    pub(crate) fn walk(
-        &self,
-        place: Place<'_, D>,
-        from: u64,
-        end: u64,
-    ) -> Result<HeaderWalk<D::File>, LogError> {
-        Ok(HeaderWalk::new(
-            self.log_file(place)?,
-            from,
-            end.min(self.size()),
-        ))
+    pub(crate) fn walk(&self, place: Place<'_, D>, from: u64, end: u64) -> Result<HeaderWalk<D::File>, LogError> {
+        Ok(HeaderWalk::new(self.log_file(place)?, from, end.min(self.size())))
     }
 
     /// The next batch of a walk over bytes that were judged good before.
@@ -186,34 +133,21 @@ impl<D: Disk> Segment<D> {
     ) -> Result<Option<(u64, BatchHeader)>, LogError> {
         walk.next_header().map_err(|stop| match stop {
             WalkStop::Io(error) => LogError::io("reading", &self.path(place, LOG), error),
-            WalkStop::Corrupt(error) => LogError::malformed(
-                &self.path(place, LOG),
-                format!("at position {}: {error}", walk.position()),
-            ),
+            WalkStop::Corrupt(error) => {
+                LogError::malformed(&self.path(place, LOG), format!("at position {}: {error}", walk.position()))
+            }
         })
     }
 
     /// The largest timestamp as the time index and the batches behind its last entry tell it.
     pub(super) fn largest_from_index(&self, place: Place<'_, D>) -> Result<TimeEntry, LogError> {
-        let none = TimeEntry {
-            timestamp: -1,
-            offset: self.base_offset,
-        };
+        let none = TimeEntry { timestamp: -1, offset: self.base_offset };
         let mut largest = self.times.last(place)?.unwrap_or(none);
-        let start = self
-            .offsets
-            .last_where(place, |entry| entry.offset <= largest.offset)?;
-        let mut walk = self.walk(
-            place,
-            start.map_or(0, |entry| u64::from(entry.position)),
-            self.size(),
-        )?;
+        let start = self.offsets.last_where(place, |entry| entry.offset <= largest.offset)?;
+        let mut walk = self.walk(place, start.map_or(0, |entry| u64::from(entry.position)), self.size())?;
         while let Some((_, header)) = self.step(place, &mut walk)? {
             if header.max_timestamp > largest.timestamp {
-                largest = TimeEntry {
-                    timestamp: header.max_timestamp,
-                    offset: header.last_offset(),
-                };
+                largest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             }
         }
         Ok(largest)

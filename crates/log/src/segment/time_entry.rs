@@ -32,10 +32,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_kafkas() {
-        let entry = TimeEntry {
-            timestamp: 0x0102_0304_0506_0708,
-            offset: 1005,
-        };
+        let entry = TimeEntry { timestamp: 0x0102_0304_0506_0708, offset: 1005 };
         let mut bytes = Vec::new();
         entry.encode(1000, &mut bytes);
         assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 5]);

@@ -42,11 +42,7 @@ struct Entries {
 
 impl<D: Disk> TxnIndex<D> {
     pub(crate) fn new(base_offset: i64) -> Self {
-        TxnIndex {
-            base_offset,
-            slot: FileSlot::default(),
-            entries: Mutex::new(None),
-        }
+        TxnIndex { base_offset, slot: FileSlot::default(), entries: Mutex::new(None) }
     }
 
     pub(crate) fn slot(&self) -> &FileSlot<D> {
@@ -73,10 +69,7 @@ impl<D: Disk> TxnIndex<D> {
     fn store_pending(&self, place: Place<'_, D>, entries: &mut Entries) -> Result<(), LogError> {
         if entries.stored < entries.all.len() {
             let file = self.file(place, OpenMode::Create)?;
-            let bytes: Vec<u8> = entries.all[entries.stored..]
-                .iter()
-                .flat_map(AbortedTxn::encode)
-                .collect();
+            let bytes: Vec<u8> = entries.all[entries.stored..].iter().flat_map(AbortedTxn::encode).collect();
             self.slot.mark_dirty();
             file.write_at((entries.stored * ENTRY_BYTES) as u64, &[&bytes])
                 .map_err(|error| self.failed("writing", place, error))?;
@@ -115,8 +108,7 @@ impl<D: Disk> TxnIndex<D> {
             if kept < entries.stored {
                 let file = self.file(place, OpenMode::ReadWrite)?;
                 self.slot.mark_dirty();
-                file.set_len((kept * ENTRY_BYTES) as u64)
-                    .map_err(|error| self.failed("truncating", place, error))?;
+                file.set_len((kept * ENTRY_BYTES) as u64).map_err(|error| self.failed("truncating", place, error))?;
                 entries.stored = kept;
             }
             Ok(())
@@ -126,15 +118,10 @@ impl<D: Disk> TxnIndex<D> {
     /// Empties the index, whatever its file holds.
     pub(crate) fn reset(&self, place: Place<'_, D>) -> Result<(), LogError> {
         let path = self.path(place);
-        if place
-            .disk
-            .exists(&path)
-            .map_err(|error| self.failed("reading", place, error))?
-        {
+        if place.disk.exists(&path).map_err(|error| self.failed("reading", place, error))? {
             let file = self.file(place, OpenMode::ReadWrite)?;
             self.slot.mark_dirty();
-            file.set_len(0)
-                .map_err(|error| self.failed("truncating", place, error))?;
+            file.set_len(0).map_err(|error| self.failed("truncating", place, error))?;
         }
         *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Some(Entries::default());
         Ok(())
@@ -164,27 +151,19 @@ impl<D: Disk> TxnIndex<D> {
         }
         let mut entries: Vec<AbortedTxn> = Vec::with_capacity(content.len() / ENTRY_BYTES);
         for bytes in content.chunks_exact(ENTRY_BYTES) {
-            let txn = AbortedTxn::decode(bytes)
-                .ok_or_else(|| malformed("an entry has an unknown version"))?;
+            let txn = AbortedTxn::decode(bytes).ok_or_else(|| malformed("an entry has an unknown version"))?;
             if txn.last_offset < self.base_offset
-                || entries
-                    .last()
-                    .is_some_and(|last| last.last_offset >= txn.last_offset)
+                || entries.last().is_some_and(|last| last.last_offset >= txn.last_offset)
             {
                 return Err(malformed("its entries are out of order"));
             }
             entries.push(txn);
         }
-        Ok(Entries {
-            stored: entries.len(),
-            all: entries,
-        })
+        Ok(Entries { stored: entries.len(), all: entries })
     }
 
     fn file(&self, place: Place<'_, D>, mode: OpenMode) -> Result<D::File, LogError> {
-        self.slot
-            .get(place.disk, mode, || self.path(place))
-            .map_err(|error| self.failed("opening", place, error))
+        self.slot.get(place.disk, mode, || self.path(place)).map_err(|error| self.failed("opening", place, error))
     }
 
     fn path(&self, place: Place<'_, D>) -> PathBuf {
@@ -199,12 +178,7 @@ impl<D: Disk> TxnIndex<D> {
 impl AbortedTxn {
     fn encode(&self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
-        let fields = [
-            self.producer_id,
-            self.first_offset,
-            self.last_offset,
-            self.last_stable_offset,
-        ];
+        let fields = [self.producer_id, self.first_offset, self.last_offset, self.last_stable_offset];
         for (at, field) in fields.iter().enumerate() {
             bytes[2 + at * 8..10 + at * 8].copy_from_slice(&field.to_be_bytes());
         }
@@ -213,9 +187,7 @@ impl AbortedTxn {
 
     fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
         let (version, rest) = bytes.split_first_chunk::<2>()?;
-        let mut fields = rest
-            .chunks_exact(8)
-            .map(|field| i64::from_be_bytes(field.try_into().unwrap_or_default()));
+        let mut fields = rest.chunks_exact(8).map(|field| i64::from_be_bytes(field.try_into().unwrap_or_default()));
         let txn = AbortedTxn {
             producer_id: fields.next()?,
             first_offset: fields.next()?,
@@ -233,21 +205,13 @@ mod tests {
     use std::path::Path;
 
     fn txn(first: i64, last: i64, stable: i64) -> AbortedTxn {
-        AbortedTxn {
-            producer_id: 7,
-            first_offset: first,
-            last_offset: last,
-            last_stable_offset: stable,
-        }
+        AbortedTxn { producer_id: 7, first_offset: first, last_offset: last, last_stable_offset: stable }
     }
 
     #[test]
     fn the_transactions_of_a_range_are_found_and_survive_reopening() {
         let disk = MemDisk::new();
-        let place = Place {
-            disk: &disk,
-            dir: Path::new("/"),
-        };
+        let place = Place { disk: &disk, dir: Path::new("/") };
         let index = TxnIndex::new(0);
         assert!(!index.collect(place, 0, 100, &mut Vec::new()).unwrap());
         assert!(disk.files().is_empty(), "created with the first entry");
@@ -265,25 +229,14 @@ mod tests {
         }
         let index = TxnIndex::new(0);
         index.truncate(place, 20).unwrap();
-        assert_eq!(
-            disk.file_len(Path::new("/00000000000000000000.txnindex"))
-                .unwrap(),
-            34
-        );
+        assert_eq!(disk.file_len(Path::new("/00000000000000000000.txnindex")).unwrap(), 34);
     }
 
     #[test]
     fn damage_is_told() {
         let disk = MemDisk::new();
-        let place = Place {
-            disk: &disk,
-            dir: Path::new("/"),
-        };
-        disk.write_atomically(Path::new("/00000000000000000000.txnindex"), &[0; 35])
-            .unwrap();
-        assert!(matches!(
-            TxnIndex::new(0).collect(place, 0, 1, &mut Vec::new()),
-            Err(LogError::Malformed { .. })
-        ));
+        let place = Place { disk: &disk, dir: Path::new("/") };
+        disk.write_atomically(Path::new("/00000000000000000000.txnindex"), &[0; 35]).unwrap();
+        assert!(matches!(TxnIndex::new(0).collect(place, 0, 1, &mut Vec::new()), Err(LogError::Malformed { .. })));
     }
 }

@@ -27,13 +27,7 @@ pub(crate) enum WalkStop {
 
 impl<F: DiskFile> HeaderWalk<F> {
     pub(crate) fn new(file: F, from: u64, end: u64) -> Self {
-        HeaderWalk {
-            file,
-            next: from,
-            end,
-            buffer: [0; READ_BYTES],
-            buffered: 0..0,
-        }
+        HeaderWalk { file, next: from, end, buffer: [0; READ_BYTES], buffered: 0..0 }
     }
 
     /// Where the next batch begins.
@@ -52,21 +46,15 @@ impl<F: DiskFile> HeaderWalk<F> {
             return Ok(None);
         }
         if position < self.buffered.start || position + HEADER_LEN as u64 > self.buffered.end {
-            let wanted = usize::try_from(self.end - position)
-                .unwrap_or(READ_BYTES)
-                .min(READ_BYTES);
-            let read = self
-                .file
-                .read_at(position, &mut self.buffer[..wanted])
-                .map_err(WalkStop::Io)?;
+            let wanted = usize::try_from(self.end - position).unwrap_or(READ_BYTES).min(READ_BYTES);
+            let read = self.file.read_at(position, &mut self.buffer[..wanted]).map_err(WalkStop::Io)?;
             self.buffered = position..position + read as u64;
             if read < HEADER_LEN {
                 return Ok(None);
             }
         }
         let at = (position - self.buffered.start) as usize;
-        let header =
-            BatchHeader::parse(&self.buffer[at..at + HEADER_LEN]).map_err(WalkStop::Corrupt)?;
+        let header = BatchHeader::parse(&self.buffer[at..at + HEADER_LEN]).map_err(WalkStop::Corrupt)?;
         let after = position + header.size_in_bytes() as u64;
         if after > self.end {
             return Ok(None);

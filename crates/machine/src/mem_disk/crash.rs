@@ -102,10 +102,7 @@ mod tests {
             assert!(content.len() <= 4000);
             assert!(content[2000..].iter().all(|b| *b == 2));
             lost += usize::from(content.len() < 4000);
-            assert!(
-                file.len().is_err(),
-                "a handle from before the crash is dead"
-            );
+            assert!(file.len().is_err(), "a handle from before the crash is dead");
         }
         assert!((50..200).contains(&lost), "{lost}");
     }
@@ -160,10 +157,7 @@ mod tests {
         disk.kill_process();
         let again = disk.lock(Path::new("/.lock")).unwrap();
         drop(held);
-        assert!(
-            disk.lock(Path::new("/.lock")).is_err(),
-            "the dead process's lock does not free ours"
-        );
+        assert!(disk.lock(Path::new("/.lock")).is_err(), "the dead process's lock does not free ours");
         drop(again);
         assert_eq!(disk.read(Path::new("/f")).unwrap(), b"abc");
     }

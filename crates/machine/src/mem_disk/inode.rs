@@ -28,16 +28,11 @@ enum Change {
 
 impl Inode {
     pub(super) fn new(now_ms: i64) -> Inode {
-        Inode {
-            modified_ms: now_ms,
-            ..Inode::default()
-        }
+        Inode { modified_ms: now_ms, ..Inode::default() }
     }
 
     pub(super) fn read(&self, position: u64, buf: &mut [u8]) -> usize {
-        let start = usize::try_from(position)
-            .unwrap_or(usize::MAX)
-            .min(self.data.len());
+        let start = usize::try_from(position).unwrap_or(usize::MAX).min(self.data.len());
         let length = buf.len().min(self.data.len() - start);
         buf[..length].copy_from_slice(&self.data[start..start + length]);
         length
@@ -46,10 +41,7 @@ impl Inode {
     pub(super) fn write(&mut self, position: u64, content: &[u8], now_ms: i64) {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         put(&mut self.data, position, content);
-        self.pending.push(Change::Write {
-            position,
-            content: content.to_vec(),
-        });
+        self.pending.push(Change::Write { position, content: content.to_vec() });
         self.modified_ms = now_ms;
     }
 
@@ -65,10 +57,7 @@ impl Inode {
         for change in std::mem::take(&mut self.pending) {
             change.apply(&mut self.durable);
         }
-        debug_assert!(
-            self.durable == self.data,
-            "the changes lead from the durable to the visible bytes"
-        );
+        debug_assert!(self.durable == self.data, "the changes lead from the durable to the visible bytes");
     }
 
     /// What a crash leaves: the durable bytes, and of the changes since those that `seed` lets through, whole or torn.
@@ -79,11 +68,7 @@ impl Inode {
                 (1, Change::Write { position, content }) => {
                     let sectors = content.len().div_ceil(SECTOR) as u64;
                     let kept = usize::try_from(seed.below(sectors + 1)).unwrap_or(0) * SECTOR;
-                    put(
-                        &mut self.durable,
-                        position,
-                        &content[..kept.min(content.len())],
-                    );
+                    put(&mut self.durable, position, &content[..kept.min(content.len())]);
                 }
                 (_, change) => change.apply(&mut self.durable),
             }

@@ -132,12 +132,7 @@ impl MemDisk {
     /// The paths of all files, for comparing directories in tests.
     pub fn files(&self) -> Vec<PathBuf> {
         let state = self.state();
-        state
-            .entries
-            .iter()
-            .filter(|(_, e)| matches!(e, Entry::File(_)))
-            .map(|(p, _)| p.clone())
-            .collect()
+        state.entries.iter().filter(|(_, e)| matches!(e, Entry::File(_))).map(|(p, _)| p.clone()).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -151,10 +146,7 @@ fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl State {
     fn used(&self) -> u64 {
-        self.inodes
-            .values()
-            .map(|inode| inode.data.len() as u64)
-            .sum()
+        self.inodes.values().map(|inode| inode.data.len() as u64).sum()
     }
 
     fn strike(&mut self, fault: Fault) -> io::Result<()> {
@@ -175,10 +167,7 @@ impl State {
         if path.as_os_str().is_empty() || path == Path::new("/") {
             return Ok(Entry::Dir);
         }
-        self.entries
-            .get(path)
-            .copied()
-            .ok_or_else(|| ErrorKind::NotFound.into())
+        self.entries.get(path).copied().ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     fn dir(&self, path: &Path) -> io::Result<()> {
@@ -200,9 +189,7 @@ impl State {
     }
 
     fn inode(&self, id: InodeId) -> io::Result<&Inode> {
-        self.inodes
-            .get(&id)
-            .ok_or_else(|| ErrorKind::NotFound.into())
+        self.inodes.get(&id).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     fn change(&mut self, change: NameChange) {
@@ -216,16 +203,9 @@ impl State {
             .entries
             .values()
             .chain(self.durable_entries.values())
-            .filter_map(|entry| {
-                if let Entry::File(id) = entry {
-                    Some(*id)
-                } else {
-                    None
-                }
-            })
+            .filter_map(|entry| if let Entry::File(id) = entry { Some(*id) } else { None })
             .collect();
-        self.inodes
-            .retain(|id, inode| named.contains(id) || inode.handles > 0);
+        self.inodes.retain(|id, inode| named.contains(id) || inode.handles > 0);
     }
 }
 
@@ -238,18 +218,10 @@ fn apply(entries: &mut BTreeMap<PathBuf, Entry>, change: &NameChange) {
             entries.remove(path);
         }
         NameChange::Rename(from, to) => {
-            let moved: Vec<PathBuf> = entries
-                .keys()
-                .filter(|path| path.starts_with(from))
-                .cloned()
-                .collect();
+            let moved: Vec<PathBuf> = entries.keys().filter(|path| path.starts_with(from)).cloned().collect();
             for path in moved {
                 if let (Some(entry), Ok(rest)) = (entries.remove(&path), path.strip_prefix(from)) {
-                    let target = if rest.as_os_str().is_empty() {
-                        to.clone()
-                    } else {
-                        to.join(rest)
-                    };
+                    let target = if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) };
                     entries.insert(target, entry);
                 }
             }
@@ -283,12 +255,7 @@ impl Disk for MemDisk {
         if let Some(found) = state.inodes.get_mut(&inode) {
             found.handles += 1;
         }
-        Ok(MemFile {
-            shared: self.shared.clone(),
-            inode,
-            generation: state.generation,
-            writable,
-        })
+        Ok(MemFile { shared: self.shared.clone(), inode, generation: state.generation, writable })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -299,9 +266,7 @@ impl Disk for MemDisk {
         match (moved, state.entry(to)) {
             (Entry::File(_), Ok(Entry::Dir)) => return Err(ErrorKind::IsADirectory.into()),
             (Entry::Dir, Ok(Entry::File(_))) => return Err(ErrorKind::NotADirectory.into()),
-            (Entry::Dir, Ok(Entry::Dir))
-                if state.entries.keys().any(|p| p.parent() == Some(to)) =>
-            {
+            (Entry::Dir, Ok(Entry::Dir)) if state.entries.keys().any(|p| p.parent() == Some(to)) => {
                 return Err(ErrorKind::DirectoryNotEmpty.into());
             }
             _ => {}
@@ -347,9 +312,7 @@ impl Disk for MemDisk {
         let state = self.state();
         state.dir(path)?;
         let inside = state.entries.keys().filter(|p| p.parent() == Some(path));
-        Ok(inside
-            .filter_map(|p| p.file_name().map(ToOwned::to_owned))
-            .collect())
+        Ok(inside.filter_map(|p| p.file_name().map(ToOwned::to_owned)).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -394,11 +357,7 @@ impl Disk for MemDisk {
         if !state.locks.insert(path.to_owned()) {
             return Err(ErrorKind::WouldBlock.into());
         }
-        Ok(MemLock {
-            shared: self.shared.clone(),
-            path: path.to_owned(),
-            generation: state.generation,
-        })
+        Ok(MemLock { shared: self.shared.clone(), path: path.to_owned(), generation: state.generation })
     }
 }
 
@@ -415,19 +374,11 @@ impl MemFile {
     /// The state, if the process that opened this file still lives.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.shared);
-        if state.generation == self.generation {
-            Ok(state)
-        } else {
-            Err(io::Error::other("the disk crashed"))
-        }
+        if state.generation == self.generation { Ok(state) } else { Err(io::Error::other("the disk crashed")) }
     }
 
     fn writable_state(&self) -> io::Result<MutexGuard<'_, State>> {
-        if self.writable {
-            self.state()
-        } else {
-            Err(ErrorKind::PermissionDenied.into())
-        }
+        if self.writable { self.state() } else { Err(ErrorKind::PermissionDenied.into()) }
     }
 }
 
@@ -445,9 +396,7 @@ impl DiskFile for MemFile {
         let struck = state.strike(Fault::Write);
         let length = state.inode(self.inode)?.data.len() as u64;
         let growth = (position + content.len() as u64).saturating_sub(length);
-        let room = state.capacity.map_or(growth, |capacity| {
-            capacity.saturating_sub(state.used()).min(growth)
-        });
+        let room = state.capacity.map_or(growth, |capacity| capacity.saturating_sub(state.used()).min(growth));
         let lacking = usize::try_from(growth - room).unwrap_or(usize::MAX);
         let mut fits = content.len().saturating_sub(lacking);
         if struck.is_err() {
@@ -458,11 +407,7 @@ impl DiskFile for MemFile {
             inode.write(position, &content[..fits], now_ms);
         }
         struck?;
-        if fits < content.len() {
-            Err(ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
+        if fits < content.len() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -483,9 +428,7 @@ impl DiskFile for MemFile {
         let state = self.writable_state()?;
         let growth = len.saturating_sub(state.inode(self.inode)?.data.len() as u64);
         match state.capacity {
-            Some(capacity) if state.used().saturating_add(growth) > capacity => {
-                Err(ErrorKind::StorageFull.into())
-            }
+            Some(capacity) if state.used().saturating_add(growth) > capacity => Err(ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }

@@ -4,9 +4,8 @@
 use super::header::LOG_OVERHEAD;
 use super::varint::{len_i64, put_i32, put_i64};
 use super::{
-    Attributes, BatchError, BatchHeader, Codecs, Compression, ControlRecordType, HEADER_LEN,
-    NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
-    TimestampType,
+    Attributes, BatchError, BatchHeader, Codecs, Compression, ControlRecordType, HEADER_LEN, NO_PARTITION_LEADER_EPOCH,
+    NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
 };
 
 /// Collects the records of one batch.
@@ -130,11 +129,7 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[RecordHeader<'_>],
     ) -> Result<(), BatchError> {
-        let delta = self
-            .header
-            .last_offset_delta
-            .checked_add(1)
-            .ok_or(BatchError::TooMuch)?;
+        let delta = self.header.last_offset_delta.checked_add(1).ok_or(BatchError::TooMuch)?;
         self.append_at(delta, timestamp_ms, key, value, headers)
     }
 
@@ -154,10 +149,7 @@ impl BatchBuilder {
             self.header.base_timestamp = self.delete_horizon_ms.unwrap_or(timestamp_ms);
         }
         let timestamp_delta = timestamp_ms.wrapping_sub(self.header.base_timestamp);
-        let headers_len: usize = headers
-            .iter()
-            .map(|h| bytes_len(Some(h.key)) + bytes_len(h.value))
-            .sum::<usize>()
+        let headers_len: usize = headers.iter().map(|h| bytes_len(Some(h.key)) + bytes_len(h.value)).sum::<usize>()
             + len_i64(headers.len() as i64);
         let body = 1
             + len_i64(timestamp_delta)
@@ -193,10 +185,7 @@ impl BatchBuilder {
         kind: ControlRecordType,
         value: &[u8],
     ) -> Result<(), BatchError> {
-        debug_assert!(
-            self.header.attributes.is_control(),
-            "control records stand in control batches"
-        );
+        debug_assert!(self.header.attributes.is_control(), "control records stand in control batches");
         self.append(timestamp_ms, Some(&kind.key()), Some(value), &[])
     }
 
@@ -240,9 +229,7 @@ impl BatchBuilder {
             header.attributes = header.attributes.delete_horizon();
         }
         if let Some(now_ms) = self.log_append_time_ms {
-            header.attributes = header
-                .attributes
-                .with_timestamp_type(TimestampType::LogAppendTime);
+            header.attributes = header.attributes.with_timestamp_type(TimestampType::LogAppendTime);
             header.max_timestamp = now_ms;
         }
         header.crc = header.computed_crc(&out[start + HEADER_LEN..]);
@@ -274,42 +261,22 @@ mod tests {
     fn a_built_batch_reads_back_whole() {
         let mut codecs = Codecs::default();
         for compression in Compression::ALL {
-            let stamp = ProducerStamp {
-                producer_id: 5,
-                producer_epoch: 1,
-                base_sequence: 9,
-            };
-            let mut builder = BatchBuilder::new(100)
-                .leader_epoch(3)
-                .producer(stamp)
-                .transactional()
-                .compression(compression);
+            let stamp = ProducerStamp { producer_id: 5, producer_epoch: 1, base_sequence: 9 };
+            let mut builder =
+                BatchBuilder::new(100).leader_epoch(3).producer(stamp).transactional().compression(compression);
             for i in 0..50i64 {
-                builder
-                    .append(1000 + i, Some(b"key"), Some(&[7; 300]), &[])
-                    .unwrap();
+                builder.append(1000 + i, Some(b"key"), Some(&[7; 300]), &[]).unwrap();
             }
             let mut out = b"before".to_vec();
             let header = builder.build(&mut codecs, &mut out).unwrap();
             let batch = Batches::new(&out[6..]).next().unwrap().unwrap();
             assert_eq!(batch.header, header);
             batch.verify_crc().unwrap();
-            assert_eq!(
-                (
-                    header.last_offset(),
-                    header.last_sequence(),
-                    header.max_timestamp
-                ),
-                (149, 58, 1049)
-            );
+            assert_eq!((header.last_offset(), header.last_sequence(), header.max_timestamp), (149, 58, 1049));
             assert_eq!(header.attributes.compression().unwrap(), compression);
             let mut plain = Vec::new();
-            codecs
-                .decompress(compression, batch.record_bytes(), &mut plain, usize::MAX)
-                .unwrap();
-            let records: Vec<_> = super::super::Records::new(&plain, 50)
-                .map(Result::unwrap)
-                .collect();
+            codecs.decompress(compression, batch.record_bytes(), &mut plain, usize::MAX).unwrap();
+            let records: Vec<_> = super::super::Records::new(&plain, 50).map(Result::unwrap).collect();
             assert_eq!(records.len(), 50);
             assert_eq!(records[49].offset_delta, 49);
         }
@@ -319,20 +286,10 @@ mod tests {
     fn gaps_horizon_and_append_time_are_kept() {
         let mut builder = BatchBuilder::new(0).delete_horizon(77).log_append_time(99);
         builder.append_at(3, 10, None, None, &[]).unwrap();
-        assert_eq!(
-            builder.append_at(3, 10, None, None, &[]),
-            Err(BatchError::TooMuch)
-        );
+        assert_eq!(builder.append_at(3, 10, None, None, &[]), Err(BatchError::TooMuch));
         builder.append_at(8, 10, None, None, &[]).unwrap();
         let header = builder.build_plain(&mut Vec::new()).unwrap();
-        assert_eq!(
-            (
-                header.base_timestamp,
-                header.max_timestamp,
-                header.last_offset_delta
-            ),
-            (77, 99, 8)
-        );
+        assert_eq!((header.base_timestamp, header.max_timestamp, header.last_offset_delta), (77, 99, 8));
         assert!(header.attributes.has_delete_horizon());
         assert_eq!(header.record_timestamp(-67), 99);
     }

@@ -51,9 +51,8 @@ impl EndTransactionMarker {
     pub fn from_value(value: &[u8]) -> Option<EndTransactionMarker> {
         let (version, rest) = value.split_first_chunk::<2>()?;
         let epoch = rest.first_chunk::<4>()?;
-        (i16::from_be_bytes(*version) >= 0).then_some(EndTransactionMarker {
-            coordinator_epoch: i32::from_be_bytes(*epoch),
-        })
+        (i16::from_be_bytes(*version) >= 0)
+            .then_some(EndTransactionMarker { coordinator_epoch: i32::from_be_bytes(*epoch) })
     }
 
     pub const fn value(self) -> [u8; 6] {
@@ -74,13 +73,8 @@ mod tests {
         }
         assert_eq!(ControlRecordType::from_key(&[0, 0, 0, 7]), None);
         assert_eq!(ControlRecordType::from_key(&[0, 0, 0]), None);
-        let marker = EndTransactionMarker {
-            coordinator_epoch: 9,
-        };
-        assert_eq!(
-            EndTransactionMarker::from_value(&marker.value()),
-            Some(marker)
-        );
+        let marker = EndTransactionMarker { coordinator_epoch: 9 };
+        assert_eq!(EndTransactionMarker::from_value(&marker.value()), Some(marker));
         assert_eq!(EndTransactionMarker::from_value(&[0; 5]), None);
     }
 }

@@ -64,11 +64,7 @@ impl Attributes {
     }
 
     pub const fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::LOG_APPEND_TIME == 0 {
-            TimestampType::CreateTime
-        } else {
-            TimestampType::LogAppendTime
-        }
+        if self.0 & Self::LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
     pub const fn is_transactional(self) -> bool {
@@ -145,10 +141,7 @@ impl BatchHeader {
             return Err(BatchError::UnsupportedMagic(magic));
         }
         let batch_length = i32::try_from(size - LOG_OVERHEAD).unwrap_or(i32::MAX);
-        let Some(b) = bytes
-            .first_chunk::<HEADER_LEN>()
-            .filter(|_| size >= HEADER_LEN)
-        else {
+        let Some(b) = bytes.first_chunk::<HEADER_LEN>().filter(|_| size >= HEADER_LEN) else {
             return Err(BatchError::InvalidLength(batch_length));
         };
         Ok(BatchHeader {
@@ -203,8 +196,7 @@ impl BatchHeader {
 
     /// The offset of the last record, or of the last that was here before compaction took it.
     pub const fn last_offset(&self) -> i64 {
-        self.base_offset
-            .saturating_add(self.last_offset_delta as i64)
+        self.base_offset.saturating_add(self.last_offset_delta as i64)
     }
 
     /// The offset after this batch.
@@ -281,15 +273,9 @@ mod tests {
     #[test]
     fn sequences_wrap_to_zero() {
         assert_eq!(sample().last_sequence(), 3);
-        let plain = BatchHeader {
-            base_sequence: 10,
-            ..sample()
-        };
+        let plain = BatchHeader { base_sequence: 10, ..sample() };
         assert_eq!(plain.last_sequence(), 16);
-        let none = BatchHeader {
-            base_sequence: -1,
-            ..sample()
-        };
+        let none = BatchHeader { base_sequence: -1, ..sample() };
         assert_eq!(none.last_sequence(), -1);
     }
 
@@ -305,34 +291,21 @@ mod tests {
         assert_eq!(all.compression().unwrap(), Compression::Lz4);
         assert!(all.is_transactional() && all.is_control() && all.has_delete_horizon());
         assert_eq!(all.with_timestamp_type(TimestampType::CreateTime).0, 0x73);
-        assert_eq!(
-            Attributes(5).compression(),
-            Err(BatchError::UnknownCompression(5))
-        );
+        assert_eq!(Attributes(5).compression(), Err(BatchError::UnknownCompression(5)));
     }
 
     #[test]
     fn old_formats_are_named_and_short_bytes_refused() {
         let mut bytes = sample().encode();
         bytes[16] = 1;
-        assert_eq!(
-            BatchHeader::parse(&bytes),
-            Err(BatchError::UnsupportedMagic(1))
-        );
+        assert_eq!(BatchHeader::parse(&bytes), Err(BatchError::UnsupportedMagic(1)));
         let bytes = sample().encode();
         for end in 0..HEADER_LEN {
             assert!(BatchHeader::parse(&bytes[..end]).is_err());
         }
         for length in [i32::MIN, -1, 0, 13, 14, 48] {
-            let bytes = BatchHeader {
-                batch_length: length,
-                ..sample()
-            }
-            .encode();
-            assert_eq!(
-                BatchHeader::parse(&bytes),
-                Err(BatchError::InvalidLength(length))
-            );
+            let bytes = BatchHeader { batch_length: length, ..sample() }.encode();
+            assert_eq!(BatchHeader::parse(&bytes), Err(BatchError::InvalidLength(length)));
         }
     }
 }

@@ -19,26 +19,18 @@ impl<'a> Batch<'a> {
 
     /// Compares the checksum.
     pub fn verify_crc(&self) -> Result<(), BatchError> {
-        let covered = self
-            .bytes
-            .get(super::header::CRC_FROM..)
-            .unwrap_or_default();
+        let covered = self.bytes.get(super::header::CRC_FROM..).unwrap_or_default();
         let computed = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, covered) as u32;
         if computed == self.header.crc {
             return Ok(());
         }
-        Err(BatchError::CrcMismatch {
-            stored: self.header.crc,
-            computed,
-        })
+        Err(BatchError::CrcMismatch { stored: self.header.crc, computed })
     }
 
     /// The records of an uncompressed batch; `None` if it is compressed (see [`super::Codecs::decompress`]).
     pub fn records(&self) -> Option<Records<'a>> {
         match self.header.attributes.compression() {
-            Ok(Compression::None) => {
-                Some(Records::new(self.record_bytes(), self.header.record_count))
-            }
+            Ok(Compression::None) => Some(Records::new(self.record_bytes(), self.header.record_count)),
             _ => None,
         }
     }
@@ -54,10 +46,7 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     pub fn new(bytes: &'a [u8]) -> Batches<'a> {
-        Batches {
-            rest: bytes,
-            position: 0,
-        }
+        Batches { rest: bytes, position: 0 }
     }
 
     /// Where the next batch begins: after an end or an error, how many bytes were good.
@@ -127,17 +116,9 @@ mod tests {
             let mut bad = one.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
             let batch = Batches::new(&bad).next().unwrap().unwrap();
-            assert!(
-                matches!(batch.verify_crc(), Err(BatchError::CrcMismatch { .. })),
-                "bit {bit}"
-            );
+            assert!(matches!(batch.verify_crc(), Err(BatchError::CrcMismatch { .. })), "bit {bit}");
         }
-        Batches::new(one)
-            .next()
-            .unwrap()
-            .unwrap()
-            .verify_crc()
-            .unwrap();
+        Batches::new(one).next().unwrap().unwrap().verify_crc().unwrap();
     }
 
     #[test]
@@ -145,10 +126,7 @@ mod tests {
         let mut bytes = two();
         bytes[16] = 0;
         let mut batches = Batches::new(&bytes);
-        assert_eq!(
-            batches.next().unwrap().unwrap_err(),
-            BatchError::UnsupportedMagic(0)
-        );
+        assert_eq!(batches.next().unwrap().unwrap_err(), BatchError::UnsupportedMagic(0));
         assert!(batches.next().is_none());
     }
 }

@@ -48,10 +48,7 @@ impl<'a> Record<'a> {
         let length = usize::try_from(length).map_err(|_| malformed("length"))?;
         let (body, rest) = bytes.split_at_checked(length).ok_or(malformed("length"))?;
         *bytes = rest;
-        Ok(Record {
-            size_in_bytes: before - rest.len(),
-            ..Record::from_body(body)?
-        })
+        Ok(Record { size_in_bytes: before - rest.len(), ..Record::from_body(body)? })
     }
 
     /// Reads a record whose length field was taken off already.
@@ -61,10 +58,7 @@ impl<'a> Record<'a> {
         if !body.is_empty() {
             return Err(malformed("bytes after the headers"));
         }
-        Ok(Record {
-            size_in_bytes,
-            ..record
-        })
+        Ok(Record { size_in_bytes, ..record })
     }
 
     fn take_body(body: &mut &'a [u8]) -> Result<Record<'a>, BatchError> {
@@ -73,25 +67,13 @@ impl<'a> Record<'a> {
         let offset_delta = take_i32(body).ok_or(malformed("offset delta"))?;
         let key = take_nullable(body).ok_or(malformed("key"))?;
         let value = take_nullable(body).ok_or(malformed("value"))?;
-        let count = take_i32(body)
-            .and_then(|count| u32::try_from(count).ok())
-            .ok_or(malformed("number of headers"))?;
+        let count = take_i32(body).and_then(|count| u32::try_from(count).ok()).ok_or(malformed("number of headers"))?;
         let start = *body;
         for _ in 0..count {
             take_header(body).ok_or(malformed("header"))?;
         }
-        let headers = Headers {
-            rest: &start[..start.len() - body.len()],
-            left: count,
-        };
-        Ok(Record {
-            timestamp_delta,
-            offset_delta,
-            key,
-            value,
-            headers,
-            size_in_bytes: 0,
-        })
+        let headers = Headers { rest: &start[..start.len() - body.len()], left: count };
+        Ok(Record { timestamp_delta, offset_delta, key, value, headers, size_in_bytes: 0 })
     }
 }
 
@@ -131,11 +113,7 @@ impl<'a> Iterator for Headers<'a> {
 impl<'a> Records<'a> {
     /// The records in `bytes`, uncompressed or decompressed, of a batch that says it holds `stated`.
     pub fn new(bytes: &'a [u8], stated: i32) -> Records<'a> {
-        Records {
-            rest: bytes,
-            stated,
-            seen: 0,
-        }
+        Records { rest: bytes, stated, seen: 0 }
     }
 }
 
@@ -168,11 +146,8 @@ mod tests {
 
     fn batch() -> Vec<u8> {
         let mut builder = BatchBuilder::new(0);
-        let twice = [
-            RecordHeader::new(b"h", Some(b"1")),
-            RecordHeader::new(b"h", None),
-            RecordHeader::new(b"h", Some(b"1")),
-        ];
+        let twice =
+            [RecordHeader::new(b"h", Some(b"1")), RecordHeader::new(b"h", None), RecordHeader::new(b"h", Some(b"1"))];
         builder.append(10, None, Some(b"value"), &twice).unwrap();
         builder.append(7, Some(b""), None, &[]).unwrap();
         let mut out = Vec::new();
@@ -185,28 +160,12 @@ mod tests {
         let bytes = batch();
         let batch = Batches::new(&bytes).next().unwrap().unwrap();
         let records: Vec<Record> = batch.records().unwrap().map(Result::unwrap).collect();
-        assert_eq!(
-            (records[0].key, records[0].value),
-            (None, Some(&b"value"[..]))
-        );
+        assert_eq!((records[0].key, records[0].value), (None, Some(&b"value"[..])));
         let headers: Vec<_> = records[0].headers.map(|h| (h.key, h.value)).collect();
-        assert_eq!(
-            headers,
-            [
-                (&b"h"[..], Some(&b"1"[..])),
-                (b"h", None),
-                (b"h", Some(b"1"))
-            ]
-        );
+        assert_eq!(headers, [(&b"h"[..], Some(&b"1"[..])), (b"h", None), (b"h", Some(b"1"))]);
         assert_eq!((records[1].key, records[1].value), (Some(&b""[..]), None));
-        assert_eq!(
-            (records[1].timestamp_delta, records[1].offset_delta),
-            (-3, 1)
-        );
-        assert_eq!(
-            records.iter().map(|r| r.size_in_bytes).sum::<usize>(),
-            batch.record_bytes().len()
-        );
+        assert_eq!((records[1].timestamp_delta, records[1].offset_delta), (-3, 1));
+        assert_eq!(records.iter().map(|r| r.size_in_bytes).sum::<usize>(), batch.record_bytes().len());
     }
 
     #[test]
@@ -215,10 +174,7 @@ mod tests {
         let records = Batches::new(&bytes).next().unwrap().unwrap().record_bytes();
         for stated in [-1, 0, 1, 3, i32::MAX] {
             let walked: Vec<_> = Records::new(records, stated).take(10).collect();
-            assert!(
-                matches!(walked.last(), Some(Err(BatchError::RecordCount { .. }))),
-                "{stated}: {walked:?}"
-            );
+            assert!(matches!(walked.last(), Some(Err(BatchError::RecordCount { .. }))), "{stated}: {walked:?}");
         }
     }
 

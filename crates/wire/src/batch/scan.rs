@@ -24,9 +24,7 @@ pub struct ScanLimits {
 impl Default for ScanLimits {
     /// Kafka's default.
     fn default() -> Self {
-        ScanLimits {
-            record_bytes_max: 2_147_483_639,
-        }
+        ScanLimits { record_bytes_max: 2_147_483_639 }
     }
 }
 
@@ -50,27 +48,16 @@ pub fn scan(
             }
             visit(shape(&Record::take(&mut rest)?));
         }
-        return if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(BatchError::RecordCount { stated })
-        };
+        return if rest.is_empty() { Ok(()) } else { Err(BatchError::RecordCount { stated }) };
     }
-    let mut stream = Stream {
-        source: codecs.decompressor(compression, batch.record_bytes())?,
-        taken: 0,
-    };
+    let mut stream = Stream { source: codecs.decompressor(compression, batch.record_bytes())?, taken: 0 };
     for _ in 0..count {
         if stream.source.peek()?.is_empty() {
             return Err(BatchError::RecordCount { stated });
         }
         visit(stream.record(limits)?);
     }
-    if stream.source.peek()?.is_empty() {
-        Ok(())
-    } else {
-        Err(BatchError::RecordCount { stated })
-    }
+    if stream.source.peek()?.is_empty() { Ok(()) } else { Err(BatchError::RecordCount { stated }) }
 }
 
 fn shape(record: &Record<'_>) -> RecordShape {
@@ -93,10 +80,7 @@ impl Stream<'_, '_> {
         let length = self.varint("length")?;
         let length = u64::try_from(length).map_err(|_| BatchError::MalformedRecord("length"))?;
         if length > limits.record_bytes_max {
-            return Err(BatchError::RecordTooLarge {
-                size: length,
-                limit: limits.record_bytes_max,
-            });
+            return Err(BatchError::RecordTooLarge { size: length, limit: limits.record_bytes_max });
         }
         let piece = self.source.peek()?;
         if piece.len() as u64 >= length {
@@ -126,19 +110,11 @@ impl Stream<'_, '_> {
         if self.taken != length {
             return Err(BatchError::MalformedRecord("bytes after the headers"));
         }
-        Ok(RecordShape {
-            offset_delta,
-            timestamp_delta,
-            has_key,
-        })
+        Ok(RecordShape { offset_delta, timestamp_delta, has_key })
     }
 
     fn byte(&mut self, what: &'static str) -> Result<u8, BatchError> {
-        let byte = *self
-            .source
-            .peek()?
-            .first()
-            .ok_or(BatchError::MalformedRecord(what))?;
+        let byte = *self.source.peek()?.first().ok_or(BatchError::MalformedRecord(what))?;
         self.source.consume(1);
         self.taken += 1;
         Ok(byte)
@@ -187,9 +163,7 @@ impl Stream<'_, '_> {
             if piece.is_empty() {
                 return Err(BatchError::MalformedRecord(what));
             }
-            let step = usize::try_from(length)
-                .unwrap_or(usize::MAX)
-                .min(piece.len());
+            let step = usize::try_from(length).unwrap_or(usize::MAX).min(piece.len());
             self.source.consume(step);
             length -= step as u64;
         }
@@ -211,9 +185,7 @@ mod tests {
     fn shapes(bytes: &[u8], limits: ScanLimits) -> Result<Vec<RecordShape>, BatchError> {
         let batch = Batches::new(bytes).next().unwrap()?;
         let mut seen = Vec::new();
-        scan(&batch, &mut Codecs::default(), limits, |shape| {
-            seen.push(shape)
-        })?;
+        scan(&batch, &mut Codecs::default(), limits, |shape| seen.push(shape))?;
         Ok(seen)
     }
 
@@ -263,26 +235,13 @@ mod tests {
     fn a_record_above_the_limit_is_refused_only_if_compressed() {
         for compression in Compression::ALL {
             let mut builder = BatchBuilder::new(0).compression(compression);
-            builder
-                .append(0, None, Some(&vec![0; 200_000]), &[])
-                .unwrap();
+            builder.append(0, None, Some(&vec![0; 200_000]), &[]).unwrap();
             let mut out = Vec::new();
             builder.build(&mut Codecs::default(), &mut out).unwrap();
-            let scanned = shapes(
-                &out,
-                ScanLimits {
-                    record_bytes_max: 1000,
-                },
-            );
+            let scanned = shapes(&out, ScanLimits { record_bytes_max: 1000 });
             match compression {
                 Compression::None => assert_eq!(scanned.unwrap().len(), 1),
-                _ => assert!(matches!(
-                    scanned,
-                    Err(BatchError::RecordTooLarge {
-                        size: 200_008,
-                        limit: 1000
-                    })
-                )),
+                _ => assert!(matches!(scanned, Err(BatchError::RecordTooLarge { size: 200_008, limit: 1000 }))),
             }
         }
     }
@@ -298,10 +257,7 @@ mod tests {
                 let mut out = Vec::new();
                 builder.build(&mut Codecs::default(), &mut out).unwrap();
                 out[57..61].copy_from_slice(&stated.to_be_bytes());
-                assert_eq!(
-                    shapes(&out, ScanLimits::default()),
-                    Err(BatchError::RecordCount { stated })
-                );
+                assert_eq!(shapes(&out, ScanLimits::default()), Err(BatchError::RecordCount { stated }));
             }
         }
     }

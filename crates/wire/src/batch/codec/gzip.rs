@@ -25,27 +25,14 @@ pub(super) struct Reader<'d> {
 
 impl Gzip {
     pub(super) fn begin<'d>(&mut self, data: &'d [u8]) -> Result<Reader<'d>, BatchError> {
-        let mut reader = Reader {
-            rest: data,
-            crc: Crc::new(),
-            in_member: false,
-        };
+        let mut reader = Reader { rest: data, crc: Crc::new(), in_member: false };
         reader.begin_member(self)?;
         Ok(reader)
     }
 
-    pub(super) fn compress(
-        &mut self,
-        level: Option<i32>,
-        data: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), BatchError> {
+    pub(super) fn compress(&mut self, level: Option<i32>, data: &[u8], out: &mut Vec<u8>) -> Result<(), BatchError> {
         let level = level.filter(|level| (1..=9).contains(level)).unwrap_or(6);
-        if self
-            .deflate
-            .as_ref()
-            .is_none_or(|(made_for, _)| *made_for != level)
-        {
+        if self.deflate.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
             let deflate = Compress::new(flate2::Compression::new(level.unsigned_abs()), false);
             self.deflate = Some((level, deflate));
         }
@@ -57,9 +44,7 @@ impl Gzip {
         out.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
         loop {
             out.reserve(PIECE_BYTES.min(data.len() + 64));
-            let taken = usize::try_from(deflate.total_in())
-                .unwrap_or(usize::MAX)
-                .min(data.len());
+            let taken = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX).min(data.len());
             let status = deflate
                 .compress_vec(&data[taken..], out, FlushCompress::Finish)
                 .map_err(|error| failed(Compression::Gzip, error))?;
@@ -88,11 +73,7 @@ impl Reader<'_> {
     }
 
     /// Decompresses the next piece; false at the end.
-    pub(super) fn next(
-        &mut self,
-        gzip: &mut Gzip,
-        piece: &mut Vec<u8>,
-    ) -> Result<bool, BatchError> {
+    pub(super) fn next(&mut self, gzip: &mut Gzip, piece: &mut Vec<u8>) -> Result<bool, BatchError> {
         if !self.in_member {
             // What follows a member is another one; else it is padding, which Java passes over as well.
             if !self.rest.starts_with(&[0x1f, 0x8b]) {
@@ -120,14 +101,10 @@ impl Reader<'_> {
     }
 
     fn end_member(&mut self) -> Result<(), BatchError> {
-        let (trailer, rest) = self
-            .rest
-            .split_first_chunk::<8>()
-            .ok_or_else(|| broken(Compression::Gzip, "the trailer is missing"))?;
+        let (trailer, rest) =
+            self.rest.split_first_chunk::<8>().ok_or_else(|| broken(Compression::Gzip, "the trailer is missing"))?;
         let [a, b, c, d, e, f, g, h] = *trailer;
-        if u32::from_le_bytes([a, b, c, d]) != self.crc.sum()
-            || u32::from_le_bytes([e, f, g, h]) != self.crc.amount()
-        {
+        if u32::from_le_bytes([a, b, c, d]) != self.crc.sum() || u32::from_le_bytes([e, f, g, h]) != self.crc.amount() {
             return Err(broken(Compression::Gzip, "the trailer does not match"));
         }
         self.rest = rest;
@@ -168,19 +145,13 @@ mod tests {
     fn members_follow_each_other_and_names_are_skipped() {
         let mut codecs = Codecs::default();
         let mut packed = Vec::new();
-        codecs
-            .compress(Compression::Gzip, None, b"one", &mut packed)
-            .unwrap();
+        codecs.compress(Compression::Gzip, None, b"one", &mut packed).unwrap();
         let second = packed.len();
-        codecs
-            .compress(Compression::Gzip, Some(9), b"two", &mut packed)
-            .unwrap();
+        codecs.compress(Compression::Gzip, Some(9), b"two", &mut packed).unwrap();
         packed[second + 3] = FNAME | FHCRC | FEXTRA;
         packed.splice(second + 10..second + 10, *b"\x03\0xyzname\0cc");
         let mut plain = Vec::new();
-        codecs
-            .decompress(Compression::Gzip, &packed, &mut plain, 100)
-            .unwrap();
+        codecs.decompress(Compression::Gzip, &packed, &mut plain, 100).unwrap();
         assert_eq!(plain, b"onetwo");
     }
 
@@ -188,18 +159,12 @@ mod tests {
     fn a_wrong_trailer_is_an_error() {
         let mut codecs = Codecs::default();
         let mut packed = Vec::new();
-        codecs
-            .compress(Compression::Gzip, None, b"one", &mut packed)
-            .unwrap();
+        codecs.compress(Compression::Gzip, None, b"one", &mut packed).unwrap();
         for back in 1..=8 {
             let mut bad = packed.clone();
             let at = bad.len() - back;
             bad[at] ^= 1;
-            assert!(
-                codecs
-                    .decompress(Compression::Gzip, &bad, &mut Vec::new(), 100)
-                    .is_err()
-            );
+            assert!(codecs.decompress(Compression::Gzip, &bad, &mut Vec::new(), 100).is_err());
         }
     }
 }

@@ -40,8 +40,8 @@ impl Lz4 {
         for block in data.chunks(WRITTEN_BLOCK_BYTES) {
             let start = out.len();
             out.resize(start + 4 + get_maximum_output_size(block.len()), 0);
-            let packed = compress_into(block, &mut out[start + 4..])
-                .map_err(|error| failed(Compression::Lz4, error))?;
+            let packed =
+                compress_into(block, &mut out[start + 4..]).map_err(|error| failed(Compression::Lz4, error))?;
             if packed < block.len() {
                 out[start..start + 4].copy_from_slice(&(packed as u32).to_le_bytes());
                 out.truncate(start + 4 + packed);
@@ -59,15 +59,11 @@ impl Lz4 {
 impl<'d> Reader<'d> {
     pub(super) fn begin(data: &'d [u8]) -> Result<Reader<'d>, BatchError> {
         let refuse = |reason| broken(Compression::Lz4, reason);
-        let (magic, rest) = data
-            .split_first_chunk::<4>()
-            .ok_or_else(|| refuse("the frame header is missing"))?;
+        let (magic, rest) = data.split_first_chunk::<4>().ok_or_else(|| refuse("the frame header is missing"))?;
         if *magic != MAGIC {
             return Err(refuse("this is no LZ4 frame"));
         }
-        let flags = *rest
-            .first()
-            .ok_or_else(|| refuse("the frame header ends too early"))?;
+        let flags = *rest.first().ok_or_else(|| refuse("the frame header ends too early"))?;
         if flags & VERSION_BITS != VERSION_1 || flags & RESERVED != 0 {
             return Err(refuse("unsupported frame flags"));
         }
@@ -75,12 +71,9 @@ impl<'d> Reader<'d> {
             return Err(refuse("blocks that depend on each other are not supported"));
         }
         let described = if flags & CONTENT_SIZE == 0 { 2 } else { 10 };
-        let (descriptor, rest) = rest
-            .split_at_checked(described)
-            .ok_or_else(|| refuse("the frame header ends too early"))?;
-        let (checksum, rest) = rest
-            .split_first()
-            .ok_or_else(|| refuse("the frame header ends too early"))?;
+        let (descriptor, rest) =
+            rest.split_at_checked(described).ok_or_else(|| refuse("the frame header ends too early"))?;
+        let (checksum, rest) = rest.split_first().ok_or_else(|| refuse("the frame header ends too early"))?;
         if *checksum != (xxh32(descriptor) >> 8) as u8 {
             return Err(refuse("the frame header's checksum does not match"));
         }
@@ -91,12 +84,7 @@ impl<'d> Reader<'d> {
             0x70 => 4 << 20,
             _ => return Err(refuse("unsupported block size")),
         };
-        Ok(Reader {
-            rest,
-            block_bytes_max,
-            block_checksums: flags & BLOCK_CHECKSUM != 0,
-            done: false,
-        })
+        Ok(Reader { rest, block_bytes_max, block_checksums: flags & BLOCK_CHECKSUM != 0, done: false })
     }
 
     /// Decompresses the next block; false at the end mark. What comes after that is not looked at.
@@ -105,11 +93,7 @@ impl<'d> Reader<'d> {
             return Ok(false);
         }
         let refuse = |reason| broken(Compression::Lz4, reason);
-        let length = u32::from_le_bytes(
-            *self
-                .take()
-                .ok_or_else(|| refuse("the end mark is missing"))?,
-        );
+        let length = u32::from_le_bytes(*self.take().ok_or_else(|| refuse("the end mark is missing"))?);
         if length == 0 {
             self.done = true;
             return Ok(false);
@@ -118,17 +102,10 @@ impl<'d> Reader<'d> {
         if size > self.block_bytes_max {
             return Err(refuse("a block is larger than the frame allows"));
         }
-        let (block, rest) = self
-            .rest
-            .split_at_checked(size)
-            .ok_or_else(|| refuse("a block ends too early"))?;
+        let (block, rest) = self.rest.split_at_checked(size).ok_or_else(|| refuse("a block ends too early"))?;
         self.rest = rest;
         if self.block_checksums {
-            let checksum = u32::from_le_bytes(
-                *self
-                    .take()
-                    .ok_or_else(|| refuse("a block ends too early"))?,
-            );
+            let checksum = u32::from_le_bytes(*self.take().ok_or_else(|| refuse("a block ends too early"))?);
             if checksum != xxh32(block) {
                 return Err(refuse("a block's checksum does not match"));
             }
@@ -136,13 +113,8 @@ impl<'d> Reader<'d> {
         if length & STORED != 0 {
             piece.extend_from_slice(block);
         } else {
-            piece.resize(
-                self.block_bytes_max
-                    .min(block.len().saturating_mul(255) + 64),
-                0,
-            );
-            let made =
-                decompress_into(block, piece).map_err(|error| broken(Compression::Lz4, error))?;
+            piece.resize(self.block_bytes_max.min(block.len().saturating_mul(255) + 64), 0);
+            let made = decompress_into(block, piece).map_err(|error| broken(Compression::Lz4, error))?;
             piece.truncate(made);
         }
         Ok(true)
@@ -176,16 +148,9 @@ mod tests {
 
     #[test]
     fn frames_of_another_implementation_are_read_and_ours_by_it() {
-        let data: Vec<u8> = (0..1_000_000u32)
-            .map(|i| (i.wrapping_mul(i) >> 14) as u8)
-            .collect();
+        let data: Vec<u8> = (0..1_000_000u32).map(|i| (i.wrapping_mul(i) >> 14) as u8).collect();
         let mut codecs = Codecs::default();
-        for size in [
-            BlockSize::Max64KB,
-            BlockSize::Max256KB,
-            BlockSize::Max1MB,
-            BlockSize::Max4MB,
-        ] {
+        for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max1MB, BlockSize::Max4MB] {
             let info = FrameInfo::new()
                 .block_mode(BlockMode::Independent)
                 .block_size(size)
@@ -194,19 +159,13 @@ mod tests {
                 .content_size(Some(data.len() as u64));
             let mut plain = Vec::new();
             let packed = by_library(info, &data);
-            codecs
-                .decompress(Compression::Lz4, &packed, &mut plain, data.len())
-                .unwrap();
+            codecs.decompress(Compression::Lz4, &packed, &mut plain, data.len()).unwrap();
             assert!(plain == data);
         }
         let mut packed = Vec::new();
-        codecs
-            .compress(Compression::Lz4, None, &data, &mut packed)
-            .unwrap();
+        codecs.compress(Compression::Lz4, None, &data, &mut packed).unwrap();
         let mut plain = Vec::new();
-        FrameDecoder::new(&packed[..])
-            .read_to_end(&mut plain)
-            .unwrap();
+        FrameDecoder::new(&packed[..]).read_to_end(&mut plain).unwrap();
         assert!(plain == data);
     }
 
@@ -214,14 +173,8 @@ mod tests {
     fn linked_blocks_are_refused_as_kafka_refuses_them() {
         let info = FrameInfo::new().block_mode(BlockMode::Linked);
         let packed = by_library(info, &[1; 200_000]);
-        let refused =
-            Codecs::default().decompress(Compression::Lz4, &packed, &mut Vec::new(), usize::MAX);
-        assert!(
-            refused
-                .unwrap_err()
-                .to_string()
-                .contains("depend on each other")
-        );
+        let refused = Codecs::default().decompress(Compression::Lz4, &packed, &mut Vec::new(), usize::MAX);
+        assert!(refused.unwrap_err().to_string().contains("depend on each other"));
     }
 
     #[test]

@@ -24,13 +24,8 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub const ALL: [Compression; 5] = [
-        Compression::None,
-        Compression::Gzip,
-        Compression::Snappy,
-        Compression::Lz4,
-        Compression::Zstd,
-    ];
+    pub const ALL: [Compression; 5] =
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
     pub const fn from_id(id: u8) -> Result<Compression, BatchError> {
         match id {
@@ -59,9 +54,7 @@ impl Compression {
     }
 
     pub fn from_name(name: &str) -> Option<Compression> {
-        Compression::ALL
-            .into_iter()
-            .find(|codec| codec.name() == name)
+        Compression::ALL.into_iter().find(|codec| codec.name() == name)
     }
 }
 
@@ -98,11 +91,7 @@ impl Codecs {
             Compression::Lz4 => State::Lz4(lz4::Reader::begin(data)?),
             Compression::Zstd => State::Zstd(self.zstd.begin(data)?),
         };
-        Ok(Decompressor {
-            codecs: self,
-            state,
-            position: 0,
-        })
+        Ok(Decompressor { codecs: self, state, position: 0 })
     }
 
     /// Decompresses all of `data` behind what `out` holds; `DecompressedTooLarge` once more than `limit` bytes come out.
@@ -120,9 +109,7 @@ impl Codecs {
             if piece.is_empty() {
                 return Ok(());
             }
-            left = left
-                .checked_sub(piece.len())
-                .ok_or(BatchError::DecompressedTooLarge(limit))?;
+            left = left.checked_sub(piece.len()).ok_or(BatchError::DecompressedTooLarge(limit))?;
             out.extend_from_slice(piece);
             let length = piece.len();
             source.consume(length);
@@ -171,9 +158,7 @@ impl Decompressor<'_, '_> {
         }
         while self.position >= self.codecs.piece.len() {
             self.position = 0;
-            let Codecs {
-                piece, gzip, zstd, ..
-            } = &mut *self.codecs;
+            let Codecs { piece, gzip, zstd, .. } = &mut *self.codecs;
             piece.clear();
             let more = match &mut self.state {
                 State::Plain(_) => false,
@@ -196,17 +181,11 @@ impl Decompressor<'_, '_> {
 }
 
 fn broken(codec: Compression, reason: impl ToString) -> BatchError {
-    BatchError::Decompression {
-        codec: codec.name(),
-        reason: reason.to_string(),
-    }
+    BatchError::Decompression { codec: codec.name(), reason: reason.to_string() }
 }
 
 fn failed(codec: Compression, reason: impl ToString) -> BatchError {
-    BatchError::Compression {
-        codec: codec.name(),
-        reason: reason.to_string(),
-    }
+    BatchError::Compression { codec: codec.name(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -216,13 +195,9 @@ mod tests {
 
     fn round_trip(codecs: &mut Codecs, compression: Compression, data: &[u8]) -> usize {
         let mut packed = b"xx".to_vec();
-        codecs
-            .compress(compression, None, data, &mut packed)
-            .unwrap();
+        codecs.compress(compression, None, data, &mut packed).unwrap();
         let mut plain = b"y".to_vec();
-        codecs
-            .decompress(compression, &packed[2..], &mut plain, data.len())
-            .unwrap();
+        codecs.decompress(compression, &packed[2..], &mut plain, data.len()).unwrap();
         assert_eq!(&plain[1..], data, "{compression:?}");
         packed.len() - 2
     }
@@ -230,9 +205,7 @@ mod tests {
     #[test]
     fn one_state_serves_batches_of_all_codecs_in_any_order() {
         let mut codecs = Codecs::default();
-        let large: Vec<u8> = (0..3_000_000u32)
-            .map(|i| (i.wrapping_mul(i) >> 13) as u8)
-            .collect();
+        let large: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(i) >> 13) as u8).collect();
         for data in [&b""[..], b"a", &[0; 100_000], &large, b"abc"] {
             for compression in Compression::ALL {
                 round_trip(&mut codecs, compression, data);
@@ -246,37 +219,25 @@ mod tests {
         let zeros = vec![0; 20_000_000];
         for compression in Compression::ALL {
             let mut packed = Vec::new();
-            codecs
-                .compress(compression, None, &zeros, &mut packed)
-                .unwrap();
+            codecs.compress(compression, None, &zeros, &mut packed).unwrap();
             let mut plain = Vec::new();
             let refused = codecs.decompress(compression, &packed, &mut plain, 1_000_000);
             assert_eq!(refused, Err(BatchError::DecompressedTooLarge(1_000_000)));
-            assert!(
-                plain.capacity() < 10_000_000 && codecs.piece.capacity() < 10_000_000,
-                "{compression:?}"
-            );
+            assert!(plain.capacity() < 10_000_000 && codecs.piece.capacity() < 10_000_000, "{compression:?}");
         }
     }
 
     #[test]
     fn a_cut_off_stream_is_an_error_and_the_next_works() {
         let mut codecs = Codecs::default();
-        let data: Vec<u8> = (0..200_000u32)
-            .map(|i| (i.wrapping_mul(i) >> 11) as u8)
-            .collect();
+        let data: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(i) >> 11) as u8).collect();
         for compression in &Compression::ALL[1..] {
             let mut packed = Vec::new();
-            codecs
-                .compress(*compression, None, &data, &mut packed)
-                .unwrap();
+            codecs.compress(*compression, None, &data, &mut packed).unwrap();
             for end in [0, 1, 5, 11, 17, packed.len() / 2, packed.len() - 1] {
                 let mut plain = Vec::new();
                 let read = codecs.decompress(*compression, &packed[..end], &mut plain, usize::MAX);
-                assert!(
-                    read.is_err() || plain != data,
-                    "{compression:?} cut at {end}"
-                );
+                assert!(read.is_err() || plain != data, "{compression:?} cut at {end}");
             }
             round_trip(&mut codecs, *compression, b"next");
         }

@@ -30,9 +30,8 @@ impl Snappy {
         for block in data.chunks(BLOCK_BYTES) {
             let start = out.len();
             out.resize(start + 4 + max_compress_len(block.len()), 0);
-            let packed = encoder
-                .compress(block, &mut out[start + 4..])
-                .map_err(|error| failed(Compression::Snappy, error))?;
+            let packed =
+                encoder.compress(block, &mut out[start + 4..]).map_err(|error| failed(Compression::Snappy, error))?;
             out[start..start + 4].copy_from_slice(&(packed as u32).to_be_bytes());
             out.truncate(start + 4 + packed);
         }
@@ -43,20 +42,10 @@ impl Snappy {
 impl<'d> Reader<'d> {
     pub(super) fn begin(data: &'d [u8]) -> Result<Reader<'d>, BatchError> {
         if !data.starts_with(&MAGIC) {
-            return Ok(Reader {
-                rest: data,
-                framed: false,
-                done: false,
-            });
+            return Ok(Reader { rest: data, framed: false, done: false });
         }
-        let rest = data
-            .get(HEADER_BYTES..)
-            .ok_or_else(|| broken(Compression::Snappy, "the header ends too early"))?;
-        Ok(Reader {
-            rest,
-            framed: true,
-            done: false,
-        })
+        let rest = data.get(HEADER_BYTES..).ok_or_else(|| broken(Compression::Snappy, "the header ends too early"))?;
+        Ok(Reader { rest, framed: true, done: false })
     }
 
     /// Decompresses the next block; false at the end.
@@ -77,15 +66,11 @@ impl<'d> Reader<'d> {
                 .ok_or_else(|| broken(Compression::Snappy, "the header ends too early"))?;
             return Ok(true);
         }
-        let block = self
-            .rest
-            .split_first_chunk::<4>()
-            .and_then(|(length, rest)| {
-                let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
-                rest.split_at_checked(length)
-            });
-        let (block, rest) =
-            block.ok_or_else(|| broken(Compression::Snappy, "a block ends too early"))?;
+        let block = self.rest.split_first_chunk::<4>().and_then(|(length, rest)| {
+            let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+            rest.split_at_checked(length)
+        });
+        let (block, rest) = block.ok_or_else(|| broken(Compression::Snappy, "a block ends too early"))?;
         self.rest = rest;
         decompress_block(block, piece)?;
         Ok(true)
@@ -95,15 +80,10 @@ impl<'d> Reader<'d> {
 fn decompress_block(block: &[u8], piece: &mut Vec<u8>) -> Result<(), BatchError> {
     let length = decompress_len(block).map_err(|error| broken(Compression::Snappy, error))?;
     if length > block.len().saturating_mul(EXPANSION_MAX) {
-        return Err(broken(
-            Compression::Snappy,
-            "a block says more than its bytes can hold",
-        ));
+        return Err(broken(Compression::Snappy, "a block says more than its bytes can hold"));
     }
     piece.resize(length, 0);
-    Decoder::new()
-        .decompress(block, piece)
-        .map_err(|error| broken(Compression::Snappy, error))?;
+    Decoder::new().decompress(block, piece).map_err(|error| broken(Compression::Snappy, error))?;
     Ok(())
 }
 
@@ -117,19 +97,11 @@ mod tests {
         let mut codecs = Codecs::default();
         let mut plain = Vec::new();
         let raw = Encoder::new().compress_vec(b"raw block").unwrap();
-        codecs
-            .decompress(Compression::Snappy, &raw, &mut plain, 100)
-            .unwrap();
+        codecs.decompress(Compression::Snappy, &raw, &mut plain, 100).unwrap();
         let mut joined = Vec::new();
-        codecs
-            .compress(Compression::Snappy, None, b" one", &mut joined)
-            .unwrap();
-        codecs
-            .compress(Compression::Snappy, None, b" two", &mut joined)
-            .unwrap();
-        codecs
-            .decompress(Compression::Snappy, &joined, &mut plain, 100)
-            .unwrap();
+        codecs.compress(Compression::Snappy, None, b" one", &mut joined).unwrap();
+        codecs.compress(Compression::Snappy, None, b" two", &mut joined).unwrap();
+        codecs.decompress(Compression::Snappy, &joined, &mut plain, 100).unwrap();
         assert_eq!(plain, b"raw block one two");
     }
 
@@ -137,16 +109,8 @@ mod tests {
     fn a_length_beyond_reason_is_refused() {
         let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0];
         let mut codecs = Codecs::default();
-        assert!(
-            codecs
-                .decompress(Compression::Snappy, &bomb, &mut Vec::new(), usize::MAX)
-                .is_err()
-        );
+        assert!(codecs.decompress(Compression::Snappy, &bomb, &mut Vec::new(), usize::MAX).is_err());
         let framed = [&MAGIC[..], &[0, 0, 0, 1, 0, 0, 0, 1], &[0, 0, 0, 8], &bomb].concat();
-        assert!(
-            codecs
-                .decompress(Compression::Snappy, &framed, &mut Vec::new(), usize::MAX)
-                .is_err()
-        );
+        assert!(codecs.decompress(Compression::Snappy, &framed, &mut Vec::new(), usize::MAX).is_err());
     }
 }

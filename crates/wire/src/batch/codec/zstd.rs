@@ -22,33 +22,19 @@ pub(super) struct Reader<'d> {
 
 impl Zstd {
     pub(super) fn begin<'d>(&mut self, data: &'d [u8]) -> Result<Reader<'d>, BatchError> {
-        let usable = self
-            .decoder
-            .as_mut()
-            .is_some_and(|decoder| decoder.reinit().is_ok());
+        let usable = self.decoder.as_mut().is_some_and(|decoder| decoder.reinit().is_ok());
         if !usable {
             self.decoder = Some(Decoder::new().map_err(|error| broken(Compression::Zstd, error))?);
         }
-        Ok(Reader {
-            rest: data,
-            frame_ended: false,
-        })
+        Ok(Reader { rest: data, frame_ended: false })
     }
 
-    pub(super) fn compress(
-        &mut self,
-        level: Option<i32>,
-        data: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), BatchError> {
+    pub(super) fn compress(&mut self, level: Option<i32>, data: &[u8], out: &mut Vec<u8>) -> Result<(), BatchError> {
         let level = level.unwrap_or(LEVEL_DEFAULT);
-        let usable = self
-            .encoder
-            .as_mut()
-            .is_some_and(|(made_for, encoder)| *made_for == level && encoder.reinit().is_ok());
+        let usable =
+            self.encoder.as_mut().is_some_and(|(made_for, encoder)| *made_for == level && encoder.reinit().is_ok());
         if !usable {
-            let mut encoder =
-                Encoder::new(level).map_err(|error| failed(Compression::Zstd, error))?;
+            let mut encoder = Encoder::new(level).map_err(|error| failed(Compression::Zstd, error))?;
             encoder
                 .set_parameter(CParameter::ContentSizeFlag(true))
                 .map_err(|error| failed(Compression::Zstd, error))?;
@@ -58,9 +44,7 @@ impl Zstd {
             return Err(failed(Compression::Zstd, "no state"));
         };
         let fail = |error| failed(Compression::Zstd, error);
-        encoder
-            .set_pledged_src_size(Some(data.len() as u64))
-            .map_err(fail)?;
+        encoder.set_pledged_src_size(Some(data.len() as u64)).map_err(fail)?;
         let mut input = InBuffer::around(data);
         loop {
             let start = out.len();
@@ -83,11 +67,7 @@ impl Zstd {
 
 impl Reader<'_> {
     /// Decompresses the next piece; false at the end.
-    pub(super) fn next(
-        &mut self,
-        zstd: &mut Zstd,
-        piece: &mut Vec<u8>,
-    ) -> Result<bool, BatchError> {
+    pub(super) fn next(&mut self, zstd: &mut Zstd, piece: &mut Vec<u8>) -> Result<bool, BatchError> {
         let refuse = |error: std::io::Error| broken(Compression::Zstd, error);
         let Some(decoder) = &mut zstd.decoder else {
             return Err(broken(Compression::Zstd, "no state"));
@@ -123,19 +103,11 @@ mod tests {
     fn frames_follow_each_other_and_levels_change() {
         let mut codecs = Codecs::default();
         let mut packed = Vec::new();
-        codecs
-            .compress(Compression::Zstd, Some(1), b"one", &mut packed)
-            .unwrap();
-        codecs
-            .compress(Compression::Zstd, Some(19), b"two", &mut packed)
-            .unwrap();
-        codecs
-            .compress(Compression::Zstd, None, &[b'x'; 300_000], &mut packed)
-            .unwrap();
+        codecs.compress(Compression::Zstd, Some(1), b"one", &mut packed).unwrap();
+        codecs.compress(Compression::Zstd, Some(19), b"two", &mut packed).unwrap();
+        codecs.compress(Compression::Zstd, None, &[b'x'; 300_000], &mut packed).unwrap();
         let mut plain = Vec::new();
-        codecs
-            .decompress(Compression::Zstd, &packed, &mut plain, 400_000)
-            .unwrap();
+        codecs.decompress(Compression::Zstd, &packed, &mut plain, 400_000).unwrap();
         assert_eq!(&plain[..7], b"onetwox");
         assert_eq!(plain.len(), 300_006);
     }
