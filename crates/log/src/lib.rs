@@ -22,6 +22,8 @@ mod partition_metadata;
 mod producers;
 mod read;
 mod roll;
+#[cfg(test)]
+mod scenarios;
 mod segment;
 mod truncate;
 

@@ -51,6 +51,8 @@ pub(crate) struct Segment<D: Disk> {
     size: AtomicU64,
     /// Whether anything was changed here since the log was opened.
     written: AtomicBool,
+    /// Bytes of a failed append were cut off, and that is not durable yet.
+    cut_back: AtomicBool,
     offsets: Index<D, OffsetEntry>,
     times: Index<D, TimeEntry>,
     txns: TxnIndex<D>,
@@ -96,6 +98,7 @@ impl<D: Disk> Segment<D> {
             log: FileSlot::default(),
             size: AtomicU64::new(size),
             written: AtomicBool::new(false),
+            cut_back: AtomicBool::new(false),
             offsets: Index::new(base_offset, OFFSET_INDEX),
             times: Index::new(base_offset, TIME_INDEX),
             txns: TxnIndex::new(base_offset),
@@ -140,6 +143,7 @@ impl<D: Disk> Segment<D> {
 
     /// Removes what a failed write left behind the published end.
     pub(crate) fn cut_back(&self, place: Place<'_, D>) -> Result<(), LogError> {
+        self.cut_back.store(true, Ordering::Release);
         let cut = self.log_file(place)?.set_len(self.size());
         cut.map_err(|error| LogError::io("cutting back", &self.path(place, LOG), error))
     }
@@ -238,6 +242,11 @@ impl<D: Disk> Segment<D> {
 
     /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk.
     pub(crate) fn seal(&self, place: Place<'_, D>) -> Result<(), LogError> {
+        if self.cut_back.swap(false, Ordering::AcqRel) {
+            // A recovery begins at the segment of the recovery point and trusts those before it to end with a whole batch.
+            let synced = self.log.sync();
+            synced.map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
+        }
         if self.size() > 0 {
             let max = self.max_timestamp(place);
             if max.timestamp >= 0 {
@@ -260,6 +269,7 @@ impl<D: Disk> Segment<D> {
         let synced = |slot: &FileSlot<D>, kind| {
             slot.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
         };
+        self.cut_back.store(false, Ordering::Release);
         synced(&self.log, LOG)?;
         self.offsets.store_pending(place)?;
         self.times.store_pending(place)?;

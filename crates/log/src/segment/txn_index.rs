@@ -213,7 +213,7 @@ mod tests {
         let disk = MemDisk::new();
         let place = Place { disk: &disk, dir: Path::new("/") };
         let index = TxnIndex::new(0);
-        assert_eq!(index.collect(place, 0, 100, &mut Vec::new()).unwrap(), false);
+        assert!(!index.collect(place, 0, 100, &mut Vec::new()).unwrap());
         assert!(disk.files().is_empty(), "created with the first entry");
         for entry in [txn(0, 10, 5), txn(5, 20, 15), txn(15, 30, 31)] {
             index.append(place, entry).unwrap();
