@@ -1,0 +1,135 @@
+//! The threads behind a node: jobs that may wait for the disk, and the controller's step.
+
+use ottla_broker::{Host, Job};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What the threads share.
+#[derive(Default)]
+pub(crate) struct Threads {
+    jobs: Mutex<JobQueue>,
+    job_ready: Condvar,
+    controller: Mutex<Signal>,
+    controller_ready: Condvar,
+    /// How many threads a start or a stop may use at once.
+    parallel: usize,
+}
+
+#[derive(Default)]
+struct JobQueue {
+    queue: VecDeque<Job>,
+    closed: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    #[default]
+    Quiet,
+    Work,
+    Closed,
+}
+
+/// What a thread that waited is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    Work,
+    TimeOut,
+    Closed,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Threads {
+    pub(crate) fn new(parallel: usize) -> Arc<Self> {
+        Arc::new(Self { parallel: parallel.max(1), ..Self::default() })
+    }
+
+    /// Runs jobs until the queue is closed and empty.
+    pub(crate) fn work(&self) {
+        loop {
+            let job = {
+                let mut jobs = lock(&self.jobs);
+                loop {
+                    if let Some(job) = jobs.queue.pop_front() {
+                        break job;
+                    }
+                    if jobs.closed {
+                        return;
+                    }
+                    jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            job();
+        }
+    }
+
+    /// Waits until the controller has something to do, for no longer than `patience`.
+    pub(crate) fn wait_for_controller(&self, patience: Duration) -> Woken {
+        let signal = lock(&self.controller);
+        let waited = self.controller_ready.wait_timeout_while(signal, patience, |signal| *signal == Signal::Quiet);
+        let (mut signal, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match *signal {
+            Signal::Quiet => Woken::TimeOut,
+            Signal::Closed => Woken::Closed,
+            Signal::Work => {
+                *signal = Signal::Quiet;
+                Woken::Work
+            }
+        }
+    }
+
+    /// The controller's thread ends; the job threads end when they have done what is queued.
+    pub(crate) fn close_controller(&self) {
+        *lock(&self.controller) = Signal::Closed;
+        self.controller_ready.notify_all();
+    }
+
+    pub(crate) fn close_jobs(&self) {
+        lock(&self.jobs).closed = true;
+        self.job_ready.notify_all();
+    }
+}
+
+impl Host for Threads {
+    fn run(&self, job: Job) {
+        lock(&self.jobs).queue.push_back(job);
+        self.job_ready.notify_one();
+    }
+
+    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
+        if jobs.len() < 2 {
+            jobs.into_iter().for_each(|job| job());
+            return;
+        }
+        let threads = self.parallel.min(jobs.len());
+        let queue = Mutex::new(jobs);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let job = lock(&queue).pop();
+                        let Some(job) = job else { break };
+                        job();
+                    }
+                });
+            }
+        });
+    }
+
+    fn space(&self, path: &Path) -> Option<(u64, u64)> {
+        let stat = rustix::fs::statvfs(path).ok()?;
+        Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    fn wake_controller(&self) {
+        let mut signal = lock(&self.controller);
+        if *signal == Signal::Quiet {
+            *signal = Signal::Work;
+            self.controller_ready.notify_one();
+        }
+    }
+}
