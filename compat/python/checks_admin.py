@@ -76,7 +76,7 @@ def list_offsets(client):
     name = client.topic("offsets")
     base = int(time.time() * 1000) - 500_000
     for stamp in (base, base + 5000, base + 1000):
-        send(client, name, [Message(b"v", partition=0, timestamp=stamp)])
+        client.stamped(name, [Message(b"v", partition=0, timestamp=stamp)])
     same(0, client.list_offset(name, 0, "earliest"), "earliest")
     same(3, client.list_offset(name, 0, "latest"), "latest")
     same(1, client.list_offset(name, 0, base + 2000), "by time")

@@ -81,6 +81,8 @@ class PythonConsumer:
         self.consumer.seek(TopicPartition(topic, partition), offset)
 
     def subscribe(self, topic, revoked=lambda count: None):
+        # A leader that joins before it knows the topic assigns nothing, and in 3.0.12 it does not join again.
+        self.consumer.partitions_for_topic(topic)
         self.consumer.subscribe([topic], listener=Listener(revoked))
 
     def poll(self):

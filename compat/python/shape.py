@@ -42,6 +42,14 @@ class Client:
         self.create_topic(name, partitions, configs or {})
         return name
 
+    def stamped(self, topic, messages):
+        """Produces records whose timestamps are given."""
+        producer = self.producer()
+        try:
+            producer.send(topic, messages)
+        finally:
+            producer.close()
+
     def consume_and_commit(self, topic, group, count):
         """Consumes at least `count` records in a group and commits exactly that far."""
         consumer = self.consumer(group=group, commit=False)
