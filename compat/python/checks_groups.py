@@ -7,7 +7,7 @@ import threading
 import time
 
 from checks_data import send
-from harness import eventually, same, yes
+from harness import eventually, yes
 from shape import Message
 
 PARTITIONS = 6
@@ -139,7 +139,13 @@ def static_member(client):
         with join("two") as two:
             eventually("both have a share", lambda: len(one.assigned) == 2 and len(two.assigned) == 2)
             share = two.assigned
-        before = len(one.revoked)
-        with join("two") as two:
-            eventually("the second returns", lambda: two.assigned == share)
-            same(before, len(one.revoked), "rebalances that the first saw meanwhile")
+        # A client may have a rebalance of its own in flight, so it has three tries; a broker that makes one fails all.
+        disturbed = []
+        for _ in range(3):
+            before = len(one.revoked)
+            with join("two") as two:
+                eventually("the second returns", lambda: two.assigned == share)
+                disturbed.append(len(one.revoked) - before)
+            if disturbed[-1] == 0:
+                return
+        raise AssertionError(f"rebalances that the first saw at each return of the second: {disturbed}")

@@ -61,7 +61,7 @@ def one(name, body):
         except BaseException as thrown:  # a check reports whatever it died of
             ours = [f for f in traceback.extract_tb(thrown.__traceback__) if "compat" in f.filename]
             where = f" at {os.path.basename(ours[-1].filename)}:{ours[-1].lineno}" if ours else ""
-            failure[0] = f"{type(thrown).__name__}: {thrown}{where}"
+            failure[0] = f"{type(thrown).__name__}: {str(thrown)[:400]}{where}"
 
     began = time.monotonic()
     thread = threading.Thread(target=run, daemon=True)
