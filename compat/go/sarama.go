@@ -39,9 +39,10 @@ func saramaConfig() *sarama.Config {
 func (s *saramaClient) name() string    { return "sarama" }
 func (s *saramaClient) address() string { return s.bootstrap }
 
-// The library knows no cooperative rebalancing, and its admin neither producers nor the quorum.
+// The library knows no cooperative rebalancing, its admin neither producers nor the quorum, and it speaks ListOffsets
+// only in versions that know no largest timestamp.
 func (s *saramaClient) cannot() map[string]bool {
-	return map[string]bool{"cooperative": true, "describe-producers": true, "describe-quorum": true}
+	return map[string]bool{"cooperative": true, "max-timestamp": true, "describe-producers": true, "describe-quorum": true}
 }
 
 func (s *saramaClient) errorCode(err error) int {
