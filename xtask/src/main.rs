@@ -1,18 +1,40 @@
 //! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `bench`.
 
 mod ci;
+mod codegen;
+mod tidy;
 
 use anyhow::{Result, bail};
+use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  ci        install what is needed, then format, lint, tidy, test and run compat/";
+  ci        install what is needed, then format, lint, tidy, test and run compat/
+  codegen   write crates/wire/src/messages from the schemas (--check: compare only)
+  tidy      the house's rules: layers, bans, sizes, words";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
         Some("ci") => ci::run(),
+        Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
+        Some("tidy") => tidy::run(),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),
         None => bail!("{USAGE}"),
     }
+}
+
+/// The workspace's folder, wherever the command was typed.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map_or_else(Default::default, Into::into)
 }

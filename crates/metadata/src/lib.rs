@@ -1,1 +1,7 @@
-//! Cluster metadata: the image a broker knows, and the controller that decides what it becomes.
+//! Cluster metadata: the image that a broker knows, and the controller that decides what it becomes. Both are machines:
+//! records in, state out; time, randomness and the log are arguments.
+
+pub mod controller;
+pub mod features;
+pub mod framing;
+pub mod image;

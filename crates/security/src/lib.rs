@@ -1,1 +1,20 @@
-//! Who may do what: principals, ACL matching, and the order in which an authorizer decides.
+//! Who may do what: principals, ACL matching, the order in which an authorizer decides, and SCRAM credentials.
+//!
+//! All of it is values and functions: no socket, no clock, no randomness. The SASL exchanges come here too.
+
+mod acl;
+mod authorizer;
+mod codes;
+mod host;
+mod principal;
+pub mod scram;
+mod store;
+
+pub use acl::{Acl, AclError, AclFilter, CidrHosts, WILDCARD};
+pub use authorizer::{
+    Action, AllowAll, Authorizer, Decision, RequestContext, Rule, StandardAuthorizer, parse_super_users,
+};
+pub use codes::{AclOperation, AclPermissionType, PatternType, ResourceType};
+pub use host::{Cidr, ClientHost, InvalidCidr};
+pub use principal::{InvalidPrincipal, Principal, USER_TYPE};
+pub use store::{AclId, AclStore, StoreError};
