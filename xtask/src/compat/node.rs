@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
@@ -55,6 +56,8 @@ pub(crate) struct Node {
     version: String,
     port: u16,
     proxies: Vec<Proxy>,
+    /// Goes with the node.
+    _home: TempDir,
 }
 
 /// What starts and formats a node: a program with the arguments that come first.
@@ -86,11 +89,8 @@ impl Node {
     }
 
     fn start_program(work: &Work, side: Side, record: bool, program: &Program) -> Result<Self> {
-        let dir = work.dir.join("run").join(side.name());
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir)?;
-        }
-        std::fs::create_dir_all(&dir)?;
+        let home = tempfile::Builder::new().prefix("ottla-compat-").tempdir().context("no temporary directory")?;
+        let dir = home.path();
         let [port, controller_port] = free_ports()?;
         let proxies = if record { vec![Proxy::before(port)?, Proxy::before(controller_port)?] } else { Vec::new() };
         let advertised = |index: usize, own| proxies.get(index).map_or(own, Proxy::port);
@@ -110,11 +110,12 @@ impl Node {
         let log_path = work.log(side.name());
         let log = File::create(&log_path)?;
         let mut start = command(&program.start);
-        start.arg(&properties).current_dir(&dir);
+        start.arg(&properties).current_dir(dir);
         start.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let began = Instant::now();
         let process = start.spawn().with_context(|| format!("cannot start {}", side.name()))?;
-        let mut node = Self { process, version: program.version.clone(), port: advertised(0, port), proxies };
+        let mut node =
+            Self { process, version: program.version.clone(), port: advertised(0, port), proxies, _home: home };
         node.wait_until_up(port, program.started, &log_path)?;
         println!("{} {} is up on port {port} after {:?}", side.name(), node.version, began.elapsed());
         Ok(node)
