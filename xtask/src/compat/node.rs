@@ -9,7 +9,7 @@ use super::{Work, install};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -56,6 +56,7 @@ pub(crate) struct Node {
     version: String,
     port: u16,
     proxies: Vec<Proxy>,
+    log: PathBuf,
     /// Goes with the node.
     _home: TempDir,
 }
@@ -114,20 +115,24 @@ impl Node {
         start.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let began = Instant::now();
         let process = start.spawn().with_context(|| format!("cannot start {}", side.name()))?;
-        let mut node =
-            Self { process, version: program.version.clone(), port: advertised(0, port), proxies, _home: home };
-        node.wait_until_up(port, program.started, &log_path)?;
+        let mut node = Self {
+            process,
+            version: program.version.clone(),
+            port: advertised(0, port),
+            proxies,
+            log: log_path,
+            _home: home,
+        };
+        node.wait_until_up(port, program.started)?;
         println!("{} {} is up on port {port} after {:?}", side.name(), node.version, began.elapsed());
         Ok(node)
     }
 
-    fn wait_until_up(&mut self, port: u16, started: &str, log: &Path) -> Result<()> {
+    fn wait_until_up(&mut self, port: u16, started: &str) -> Result<()> {
         let deadline = Instant::now() + START_TIME_MAX;
         loop {
-            if let Some(status) = self.process.try_wait()? {
-                bail!("the node ended ({status}):\n{}", install::tail(log, 30));
-            }
-            let said = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).contains(started);
+            self.check()?;
+            let said = String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).contains(started);
             if said && TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(());
             }
@@ -135,9 +140,17 @@ impl Node {
                 Instant::now() < deadline,
                 "the node is not up after {} s:\n{}",
                 START_TIME_MAX.as_secs(),
-                install::tail(log, 30)
+                install::tail(&self.log, 30)
             );
             std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Fails if the node's process is gone.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.process.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the node ended ({status}):\n{}", install::tail(&self.log, 30)),
         }
     }
 
@@ -153,7 +166,7 @@ impl Node {
     pub(crate) fn stop(mut self) -> Result<Option<Captured>> {
         let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
         ensure!(asked.success(), "the node is gone before it was asked to stop");
-        let ended = wait(&mut self.process, STOP_TIME_MAX)?;
+        let ended = wait(&mut self.process, STOP_TIME_MAX, &mut || Ok(()))?;
         if ended.is_none() {
             println!("the node did not stop within {} s and was killed", STOP_TIME_MAX.as_secs());
         }
@@ -169,8 +182,12 @@ impl Drop for Node {
     }
 }
 
-/// Waits for a process, at most so long.
-pub(crate) fn wait(process: &mut Child, time_max: Duration) -> Result<Option<ExitStatus>> {
+/// Waits for a process, at most so long, and only while `go_on` has no objection.
+pub(crate) fn wait(
+    process: &mut Child,
+    time_max: Duration,
+    go_on: &mut impl FnMut() -> Result<()>,
+) -> Result<Option<ExitStatus>> {
     let deadline = Instant::now() + time_max;
     loop {
         if let Some(status) = process.try_wait()? {
@@ -179,6 +196,7 @@ pub(crate) fn wait(process: &mut Child, time_max: Duration) -> Result<Option<Exi
         if Instant::now() > deadline {
             return Ok(None);
         }
+        go_on()?;
         std::thread::sleep(POLL_INTERVAL);
     }
 }
