@@ -113,5 +113,13 @@ func unique(c client, what string) string {
 func newTopic(c client, what string, partitions int32, configs map[string]string) string {
 	name := unique(c, what)
 	try(c.createTopic(name, partitions, configs))
+	// Some clients give up on a topic that the broker has not heard of yet.
+	eventually("the broker knows the topic", func() bool {
+		found, err := c.describeTopic(name)
+		if err != nil {
+			fails(c, 3, err)
+		}
+		return len(found) == int(partitions)
+	})
 	return name
 }

@@ -12,18 +12,7 @@ func (s *saramaClient) createTopic(name string, partitions int32, configs map[st
 	for key, value := range configs {
 		detail.ConfigEntries[key] = &value
 	}
-	if err := s.admin.CreateTopic(name, detail, false); err != nil {
-		return err
-	}
-	// The library's producers and consumers give up on a topic that their first metadata does not know.
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		found, err := s.describeTopic(name)
-		if (err == nil && len(found) == int(partitions)) || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	return s.admin.CreateTopic(name, detail, false)
 }
 
 func (s *saramaClient) listTopics() (map[string]bool, error) {

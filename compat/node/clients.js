@@ -2,7 +2,7 @@
 'use strict';
 
 const { randomUUID } = require('crypto');
-const { eventually } = require('./harness');
+const { eventually, same } = require('./harness');
 
 class Base {
   constructor(bootstrap) {
@@ -16,7 +16,18 @@ class Base {
   async topic(what, partitions = 1, configs = {}) {
     const name = this.unique(what);
     await this.createTopic(name, partitions, configs);
+    // Some clients give up on a topic that the broker has not heard of yet.
+    await eventually('the broker knows the topic', async () => (await this.partitionsKnown(name)) === partitions);
     return name;
+  }
+
+  async partitionsKnown(name) {
+    try {
+      return (await this.partitions(name)).length;
+    } catch (unknown) {
+      same(3, this.errorCode(unknown), `error code of ${unknown}`);
+      return 0;
+    }
   }
 
   async newAdmin() {

@@ -212,6 +212,9 @@ class Kcat(Client):
     def create_topic(self, name, partitions, configs):
         self.helper.create_topic(name, partitions, configs)
 
+    def partitions_known(self, name):
+        return self.helper.partitions_known(name)
+
     def stamped(self, topic, messages):
         self.helper.producer().send(topic, messages)
 

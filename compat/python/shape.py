@@ -4,6 +4,8 @@ import time
 import uuid
 from typing import NamedTuple, Optional
 
+from harness import eventually, same
+
 
 class Message(NamedTuple):
     value: Optional[bytes]
@@ -40,7 +42,16 @@ class Client:
     def topic(self, what, partitions=1, configs=None):
         name = self.unique(what)
         self.create_topic(name, partitions, configs or {})
+        # Some clients give up on a topic that the broker has not heard of yet.
+        eventually("the broker knows the topic", lambda: self.partitions_known(name) == partitions)
         return name
+
+    def partitions_known(self, name):
+        try:
+            return len(self.describe_topic(name))
+        except Exception as unknown:
+            same(3, self.error_code(unknown), f"error code of {unknown!r}")
+            return 0
 
     def stamped(self, topic, messages):
         """Produces records whose timestamps are given."""

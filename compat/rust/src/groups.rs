@@ -26,10 +26,7 @@ pub fn member(kit: &Kit, topic: &str, group: &str, assignor: &str) {
     consumer.subscribe(&[topic]).unwrap();
     loop {
         for record in poll(&consumer) {
-            println!(
-                "{}",
-                String::from_utf8_lossy(&record.value.unwrap_or_default())
-            );
+            println!("{}", String::from_utf8_lossy(&record.value.unwrap_or_default()));
         }
     }
 }
@@ -70,22 +67,11 @@ impl Member {
                 }
             }
         });
-        Self {
-            seen,
-            consumer,
-            stop,
-            thread: Some(thread),
-        }
+        Self { seen, consumer, stop, thread: Some(thread) }
     }
 
     fn assigned(&self) -> Vec<i32> {
-        self.consumer
-            .assignment()
-            .unwrap()
-            .elements()
-            .iter()
-            .map(|one| one.partition())
-            .collect()
+        self.consumer.assignment().unwrap().elements().iter().map(|one| one.partition()).collect()
     }
 
     fn revoked(&self) -> Vec<usize> {
@@ -117,10 +103,7 @@ impl Dying {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let (seen, lines) = (
-            seen.clone(),
-            BufReader::new(child.stdout.take().unwrap()).lines(),
-        );
+        let (seen, lines) = (seen.clone(), BufReader::new(child.stdout.take().unwrap()).lines());
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 seen.lock().unwrap().insert(line);
@@ -147,9 +130,7 @@ fn rebalance(kit: &Kit, assignor: &str) {
     let producer = kit.producer(&[]);
     let mut all: Vec<String> = Vec::new();
     let produce = |all: &mut Vec<String>| {
-        let values = (all.len()..all.len() + PARTITIONS)
-            .map(|n| format!("v{n}"))
-            .collect::<Vec<_>>();
+        let values = (all.len()..all.len() + PARTITIONS).map(|n| format!("v{n}")).collect::<Vec<_>>();
         let message = |(partition, value): (usize, &String)| Outgoing {
             value: Some(value.clone().into_bytes()),
             partition: Some(partition as i32),
@@ -162,13 +143,9 @@ fn rebalance(kit: &Kit, assignor: &str) {
     let one = Member::enter(kit, &topic, &group, assignor, &[]);
     let two = Member::enter(kit, &topic, &group, assignor, &[]);
     let of_the_dead = Seen::default();
-    eventually("two members share", || {
-        one.assigned().len() == 3 && two.assigned().len() == 3
-    });
+    eventually("two members share", || one.assigned().len() == 3 && two.assigned().len() == 3);
     produce(&mut all);
-    eventually("two members saw all", || {
-        all.iter().all(|value| one.saw(value) || two.saw(value))
-    });
+    eventually("two members saw all", || all.iter().all(|value| one.saw(value) || two.saw(value)));
     let mut late = Dying::spawn(kit, &topic, &group, assignor, &of_the_dead);
     eventually("the late member has a share", || {
         produce(&mut all);
@@ -177,9 +154,7 @@ fn rebalance(kit: &Kit, assignor: &str) {
     late.kill();
     produce(&mut all);
     eventually("the others took over", || {
-        all.iter().all(|value| {
-            one.saw(value) || two.saw(value) || of_the_dead.lock().unwrap().contains(value)
-        })
+        all.iter().all(|value| one.saw(value) || two.saw(value) || of_the_dead.lock().unwrap().contains(value))
     });
 }
 
@@ -189,18 +164,10 @@ fn cooperative(kit: &Kit) {
     let one = Member::enter(kit, &topic, &group, "cooperative-sticky", &[]);
     eventually("the first member has all", || one.assigned().len() == 4);
     let two = Member::enter(kit, &topic, &group, "cooperative-sticky", &[]);
-    eventually("half moved", || {
-        one.assigned().len() == 2 && two.assigned().len() == 2
-    });
-    assert!(
-        !one.revoked().contains(&4),
-        "only what moved is revoked: {:?}",
-        one.revoked()
-    );
+    eventually("half moved", || one.assigned().len() == 2 && two.assigned().len() == 2);
+    assert!(!one.revoked().contains(&4), "only what moved is revoked: {:?}", one.revoked());
     drop(two);
-    eventually("the first member has all again", || {
-        one.assigned().len() == 4
-    });
+    eventually("the first member has all again", || one.assigned().len() == 4);
     rebalance(kit, "cooperative-sticky");
 }
 
@@ -208,25 +175,16 @@ fn static_member(kit: &Kit) {
     let topic = kit.topic("static", 4, &[]);
     let group = kit.unique("static");
     let enter = |instance: &str| {
-        let settings = [
-            ("group.instance.id", instance),
-            ("session.timeout.ms", "30000"),
-        ];
+        let settings = [("group.instance.id", instance), ("session.timeout.ms", "30000")];
         Member::enter(kit, &topic, &group, "range", &settings)
     };
     let one = enter("one");
     let two = enter("two");
-    eventually("both have a share", || {
-        one.assigned().len() == 2 && two.assigned().len() == 2
-    });
+    eventually("both have a share", || one.assigned().len() == 2 && two.assigned().len() == 2);
     let share = two.assigned();
     drop(two);
     let before = one.revoked().len();
     let two = enter("two");
     eventually("the second returns", || two.assigned() == share);
-    assert_eq!(
-        one.revoked().len(),
-        before,
-        "rebalances that the first saw meanwhile"
-    );
+    assert_eq!(one.revoked().len(), before, "rebalances that the first saw meanwhile");
 }

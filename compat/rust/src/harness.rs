@@ -26,8 +26,7 @@ impl Harness {
         let only = std::env::var("COMPAT_CHECK").unwrap_or_default();
         if only.is_empty() || only.split(',').any(|wanted| wanted == name) {
             let kit = Arc::clone(kit);
-            self.checks
-                .push_back((name.to_string(), Box::new(move || body(&kit))));
+            self.checks.push_back((name.to_string(), Box::new(move || body(&kit))));
         }
     }
 
@@ -60,14 +59,11 @@ fn one(name: &str, body: Body) -> serde_json::Value {
         let thrown = catch_unwind(AssertUnwindSafe(body)).err();
         let detail = thrown.map_or(String::new(), |thrown| {
             let text = thrown.downcast_ref::<String>().cloned();
-            text.or_else(|| thrown.downcast_ref::<&str>().map(|text| text.to_string()))
-                .unwrap_or("panic".into())
+            text.or_else(|| thrown.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or("panic".into())
         });
         let _ = done.send(detail);
     });
-    let detail = outcome
-        .recv_timeout(WATCHDOG)
-        .unwrap_or(format!("no end after {WATCHDOG:?}"));
+    let detail = outcome.recv_timeout(WATCHDOG).unwrap_or(format!("no end after {WATCHDOG:?}"));
     let detail: String = detail.chars().take(400).collect();
     json!({ "check": name, "ok": detail.is_empty(), "detail": detail, "seconds": began.elapsed().as_secs_f32() })
 }

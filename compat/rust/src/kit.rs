@@ -1,5 +1,6 @@
 //! What every check needs: clients with sane deadlines, a topic of its own, producing and reading.
 
+use crate::harness::eventually;
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -59,9 +60,7 @@ impl ConsumerContext for Watch {
 impl Kit {
     pub fn new(bootstrap: &str) -> Self {
         let settings = config(bootstrap, &[]);
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         Self {
             bootstrap: bootstrap.to_string(),
             admin: AdminClient::from_config(&settings).unwrap(),
@@ -71,39 +70,30 @@ impl Kit {
     }
 
     pub fn unique(&self, what: &str) -> String {
-        format!(
-            "rust-{what}-{:x}-{}",
-            self.run,
-            self.next.fetch_add(1, Ordering::Relaxed)
-        )
+        format!("rust-{what}-{:x}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     pub fn topic(&self, what: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let name = self.unique(what);
         self.create(&name, partitions, settings).unwrap();
+        // A consumer gives up on a topic that the broker has not heard of yet.
+        eventually("the broker knows the topic", || {
+            let found = self.admin.inner().fetch_metadata(None, TIMEOUT).unwrap();
+            found.topics().iter().any(|topic| topic.name() == name && topic.partitions().len() == partitions as usize)
+        });
         name
     }
 
-    pub fn create(
-        &self,
-        name: &str,
-        partitions: i32,
-        settings: &[(&str, &str)],
-    ) -> Result<(), RDKafkaErrorCode> {
+    pub fn create(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), RDKafkaErrorCode> {
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         for (key, value) in settings {
             topic = topic.set(key, value);
         }
-        first(block_on(
-            self.admin.create_topics(&[topic], &AdminOptions::new()),
-        ))
+        first(block_on(self.admin.create_topics(&[topic], &AdminOptions::new())))
     }
 
     pub fn producer(&self, settings: &[(&str, &str)]) -> FutureProducer {
-        let mut all = config(
-            &self.bootstrap,
-            &[("message.timeout.ms", "30000"), ("linger.ms", "5")],
-        );
+        let mut all = config(&self.bootstrap, &[("message.timeout.ms", "30000"), ("linger.ms", "5")]);
         for (key, value) in settings {
             all.set(*key, *value);
         }
@@ -114,11 +104,7 @@ impl Kit {
         let nobody = self.unique("nobody");
         let mut all = config(
             &self.bootstrap,
-            &[
-                ("group.id", &nobody),
-                ("auto.offset.reset", "earliest"),
-                ("enable.auto.commit", "false"),
-            ],
+            &[("group.id", &nobody), ("auto.offset.reset", "earliest"), ("enable.auto.commit", "false")],
         );
         for (key, value) in settings {
             all.set(*key, *value);
@@ -150,9 +136,7 @@ impl Kit {
     ) -> Vec<Record> {
         let consumer = self.consumer(settings);
         let mut place = TopicPartitionList::new();
-        place
-            .add_partition_offset(topic, partition, offset)
-            .unwrap();
+        place.add_partition_offset(topic, partition, offset).unwrap();
         consumer.assign(&place).unwrap();
         poll_for(&consumer, count)
     }
@@ -177,11 +161,7 @@ pub fn first(
     }
 }
 
-pub fn send_with(
-    producer: &FutureProducer,
-    topic: &str,
-    messages: &[Outgoing],
-) -> Result<Vec<(i32, i64)>, KafkaError> {
+pub fn send_with(producer: &FutureProducer, topic: &str, messages: &[Outgoing]) -> Result<Vec<(i32, i64)>, KafkaError> {
     let mut sent = Vec::new();
     for message in messages {
         let mut record: FutureRecord<'_, Vec<u8>, Vec<u8>> = FutureRecord::to(topic);
@@ -191,19 +171,16 @@ pub fn send_with(
         record.timestamp = message.timestamp;
         if !message.headers.is_empty() {
             let headers = message.headers.iter();
-            record.headers = Some(headers.fold(OwnedHeaders::new(), |all, (key, value)| {
-                all.insert(Header { key, value: *value })
-            }));
+            record.headers =
+                Some(headers.fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: *value })));
         }
         sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
     }
     sent.into_iter()
-        .map(
-            |delivery| match block_on(delivery).expect("the producer lives") {
-                Ok(place) => Ok((place.partition, place.offset)),
-                Err((error, _)) => Err(error),
-            },
-        )
+        .map(|delivery| match block_on(delivery).expect("the producer lives") {
+            Ok(place) => Ok((place.partition, place.offset)),
+            Err((error, _)) => Err(error),
+        })
         .collect()
 }
 
@@ -213,11 +190,9 @@ pub fn poll(consumer: &BaseConsumer<Watch>) -> Vec<Record> {
     while let Some(found) = consumer.poll(wait) {
         let found = found.unwrap();
         let owned = |bytes: &[u8]| bytes.to_vec();
-        let headers = found.headers().map_or(Vec::new(), |all| {
-            all.iter()
-                .map(|one| (one.key.to_string(), one.value.map(owned)))
-                .collect()
-        });
+        let headers = found
+            .headers()
+            .map_or(Vec::new(), |all| all.iter().map(|one| (one.key.to_string(), one.value.map(owned))).collect());
         records.push(Record {
             offset: found.offset(),
             key: found.key().map(owned),
@@ -234,11 +209,7 @@ pub fn poll_for(consumer: &BaseConsumer<Watch>, count: usize) -> Vec<Record> {
     let deadline = Instant::now() + TIMEOUT;
     let mut seen = Vec::new();
     while seen.len() < count {
-        assert!(
-            Instant::now() < deadline,
-            "saw {} of {count} records",
-            seen.len()
-        );
+        assert!(Instant::now() < deadline, "saw {} of {count} records", seen.len());
         seen.extend(poll(consumer));
     }
     seen
@@ -246,17 +217,9 @@ pub fn poll_for(consumer: &BaseConsumer<Watch>, count: usize) -> Vec<Record> {
 
 pub fn numbered(count: usize, partition: i32) -> Vec<Outgoing> {
     let value = |n| Some(format!("v{n}").into_bytes());
-    (0..count)
-        .map(|n| Outgoing {
-            value: value(n),
-            partition: Some(partition),
-            ..Outgoing::default()
-        })
-        .collect()
+    (0..count).map(|n| Outgoing { value: value(n), partition: Some(partition), ..Outgoing::default() }).collect()
 }
 
 pub fn text(bytes: &Option<Vec<u8>>) -> Option<&str> {
-    bytes
-        .as_deref()
-        .map(|bytes| std::str::from_utf8(bytes).unwrap())
+    bytes.as_deref().map(|bytes| std::str::from_utf8(bytes).unwrap())
 }

@@ -19,6 +19,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -43,6 +44,15 @@ final class Kit {
     String topic(String what, int partitions, Map<String, String> configs) throws Exception {
         String name = unique(what);
         admin.createTopics(List.of(new NewTopic(name, partitions, (short) 1).configs(configs))).all().get();
+        eventually("the broker knows the topic", () -> {
+            try {
+                var found = admin.describeTopics(List.of(name)).allTopicNames().get();
+                return found.get(name).partitions().size() == partitions;
+            } catch (ExecutionException unknown) {
+                same(UnknownTopicOrPartitionException.class, unknown.getCause().getClass(), "while it is not known");
+                return false;
+            }
+        });
         return name;
     }
 
