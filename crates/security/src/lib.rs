@@ -8,6 +8,7 @@ mod codes;
 mod host;
 mod principal;
 pub mod scram;
+mod scram_argument;
 mod store;
 
 pub use acl::{Acl, AclError, AclFilter, CidrHosts, WILDCARD};
@@ -17,4 +18,5 @@ pub use authorizer::{
 pub use codes::{AclOperation, AclPermissionType, PatternType, ResourceType};
 pub use host::{Cidr, ClientHost, InvalidCidr};
 pub use principal::{InvalidPrincipal, Principal, USER_TYPE};
+pub use scram_argument::{InvalidScramArgument, ScramUser};
 pub use store::{AclId, AclStore, StoreError};

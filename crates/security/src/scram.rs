@@ -133,20 +133,8 @@ impl fmt::Debug for ScramCredential {
 mod tests {
     use super::*;
 
-    /// Standard base64, enough for the vectors.
     fn base64(text: &str) -> Vec<u8> {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut bits = (0u32, 0);
-        let mut out = Vec::new();
-        for byte in text.bytes().filter(|b| *b != b'=') {
-            let value = ALPHABET.iter().position(|a| *a == byte).unwrap();
-            bits = (bits.0 << 6 | u32::try_from(value).unwrap(), bits.1 + 6);
-            if bits.1 >= 8 {
-                bits.1 -= 8;
-                out.push(u8::try_from(bits.0 >> bits.1 & 0xff).unwrap());
-            }
-        }
-        out
+        crate::scram_argument::base64(text).unwrap()
     }
 
     /// The exchange printed in a standard proves the credential: its proof yields the stored key, its server

@@ -47,7 +47,7 @@ impl File {
 }
 
 pub(crate) fn run() -> Result<()> {
-    let findings = check(&read_tree()?, files::SIZE_EXCEPTIONS);
+    let findings = check(&read_tree(&crate::root())?, files::SIZE_EXCEPTIONS);
     for finding in &findings {
         println!("{finding}");
     }
@@ -75,8 +75,9 @@ fn check(tree: &[File], size_exceptions: &str) -> Vec<Finding> {
 }
 
 /// Committed files and new ones that git does not ignore. Files that are not text are of no interest here.
-fn read_tree() -> Result<Vec<File>> {
+fn read_tree(root: &Path) -> Result<Vec<File>> {
     let output = Command::new("git")
+        .current_dir(root)
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .output()
         .context("cannot run git: tidy asks it which files belong to the repository")?;
@@ -84,7 +85,7 @@ fn read_tree() -> Result<Vec<File>> {
     let listing = String::from_utf8(output.stdout).context("a path is not UTF-8")?;
     let mut tree = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
-        let text = match std::fs::read(Path::new(path)) {
+        let text = match std::fs::read(root.join(path)) {
             Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
             // Deleted, but the deletion is not committed yet.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,

@@ -118,7 +118,7 @@ impl Controller<'_> {
             ConfigOperationKind::Append => "APPEND",
             ConfigOperationKind::Subtract => "SUBTRACT",
         };
-        let Some(default) = self.schema.list_default(resource, key) else {
+        let Some(default) = self.list_default(resource, key) else {
             let message = format!("Can't {verb} to key {key} because its type is not LIST.");
             return Err(ApiError::new(ErrorCode::InvalidConfig, message));
         };
@@ -172,7 +172,7 @@ impl Controller<'_> {
                 }
             }
         }
-        self.schema.validate(resource, &all)?;
+        self.validate_configs(resource, &all)?;
         let mut out: Vec<VersionedRecord> = Vec::new();
         let clears_elr = self.image.has_elr() && records.iter().any(|r| r.name == MIN_INSYNC_REPLICAS);
         out.extend(records.into_iter().map(|record| (MetadataRecord::Config(record), 0)));

@@ -13,16 +13,17 @@ mod placement;
 mod producer_ids;
 mod topic_names;
 mod topics;
+mod validation;
 
 pub use acls::DeletedAcls;
 pub use activation::activation_records;
 pub use brokers::{BrokerState, ShutdownKind};
 pub use configs::{ConfigOperation, ConfigOperationKind};
 pub use topic_names::{is_internal_topic, validate_topic_name};
+pub use topics::CreatedTopic;
 
 use crate::image::{ConfigResource, Configs, Image};
 use ottla_machine::Seed;
-use ottla_wire::ApiError;
 use ottla_wire::metadata::MetadataRecord;
 
 /// A record and the version in which it is to be written.
@@ -35,17 +36,10 @@ pub struct Outcome<R> {
     pub response: R,
 }
 
-/// What the controller knows of configurations: which exist, what they may be, and their defaults.
-pub trait ConfigSchema: Send + Sync {
-    /// Whether `configs`, all that would then be set on the resource, may stand.
-    fn validate(&self, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError>;
-    /// The default of a configuration whose type is LIST; None for all others.
-    fn list_default(&self, resource: &ConfigResource, key: &str) -> Option<String>;
-}
-
 /// What a node's own file says to its controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    pub node_id: i32,
     pub cluster_id: String,
     /// `num.partitions`
     pub num_partitions: i32,
@@ -55,13 +49,14 @@ pub struct Settings {
     pub min_insync_replicas: i32,
     /// `unclean.leader.election.enable`
     pub unclean_leader_election: bool,
+    /// All of it, as text.
+    pub file: Configs,
 }
 
 /// One look at the metadata, to decide something.
 pub struct Controller<'a> {
     pub image: &'a Image,
     pub settings: &'a Settings,
-    pub schema: &'a dyn ConfigSchema,
 }
 
 /// The most records that one request of a user may make.

@@ -4,23 +4,8 @@ use super::*;
 use crate::image::{Loader, NO_LEADER};
 use ottla_wire::api::*;
 use ottla_wire::metadata::*;
-use ottla_wire::{ErrorCode, Uuid};
+use ottla_wire::{ApiError, ErrorCode, Uuid};
 use std::collections::BTreeMap;
-
-struct AnyConfig;
-
-impl ConfigSchema for AnyConfig {
-    fn validate(&self, _: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
-        match configs.get("bad") {
-            Some(_) => Err(ApiError::new(ErrorCode::InvalidConfig, "bad is bad")),
-            None => Ok(()),
-        }
-    }
-
-    fn list_default(&self, _: &ConfigResource, key: &str) -> Option<String> {
-        (key == "cleanup.policy").then(|| "delete".to_owned())
-    }
-}
 
 struct Cluster {
     image: Image,
@@ -32,11 +17,13 @@ impl Cluster {
     /// A metadata log whose controller was just activated.
     fn new(features: &[(&'static str, i16)]) -> Self {
         let settings = Settings {
+            node_id: 1,
             cluster_id: "c".to_owned(),
             num_partitions: 1,
             default_replication_factor: 1,
             min_insync_replicas: 1,
             unclean_leader_election: false,
+            file: Configs::new(),
         };
         let mut cluster = Self { image: Image::default(), settings, offset: 0 };
         let bootstrap: Vec<VersionedRecord> = features
@@ -55,7 +42,7 @@ impl Cluster {
     }
 
     fn decide<R>(&mut self, decide: impl FnOnce(&Controller<'_>) -> Outcome<R>) -> (R, Vec<MetadataRecord<'static>>) {
-        let controller = Controller { image: &self.image, settings: &self.settings, schema: &AnyConfig };
+        let controller = Controller { image: &self.image, settings: &self.settings };
         let Outcome { records, response } = decide(&controller);
         for (record, version) in &records {
             // What is decided must be writable in the version it is decided in, and come back the same.
@@ -227,6 +214,6 @@ fn configs_are_set_appended_and_removed_each_resource_as_a_whole() {
     assert_eq!(alter(Append, "cleanup.policy", "compact"), (Ok(()), Some("delete,compact".to_owned())));
     assert_eq!(alter(Subtract, "cleanup.policy", "delete"), (Ok(()), Some("compact".to_owned())));
     assert_eq!(alter(Append, "retention.ms", "1").0, Err(ErrorCode::InvalidConfig));
-    assert_eq!(alter(Set, "bad", "1"), (Err(ErrorCode::InvalidConfig), None));
+    assert_eq!(alter(Set, "retention.ms", "x"), (Err(ErrorCode::InvalidConfig), None));
     assert_eq!(alter(Delete, "cleanup.policy", ""), (Ok(()), None));
 }

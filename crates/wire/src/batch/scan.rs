@@ -201,7 +201,7 @@ mod tests {
                 let mut builder = BatchBuilder::new(0).compression(compression);
                 for (time, key, value) in &records {
                     let key = key.map(|len| vec![1; len]);
-                    let value: Vec<u8> = (0..*value).map(|i| (i * i >> 8) as u8).collect();
+                    let value: Vec<u8> = (0..*value).map(|i| ((i * i) >> 8) as u8).collect();
                     let header = [RecordHeader::new(b"h", Some(&value[..value.len() / 9]))];
                     builder.append(i64::from(*time), key.as_deref(), Some(&value), &header).unwrap();
                 }

@@ -1,0 +1,102 @@
+//! The topic-level settings that a log acts on, with Kafka's names and defaults. What the settings of a topic mean together
+//! with those of the broker is decided by the caller; here they are final.
+
+use ottla_wire::batch::{Compression, TimestampType};
+
+/// Settings of one log; replaced as a whole at run time ([`crate::Log::set_config`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`
+    pub segment_bytes: u32,
+    /// `segment.ms`
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`
+    pub segment_jitter_ms: i64,
+    /// `segment.index.bytes`
+    pub segment_index_bytes: u32,
+    /// `index.interval.bytes`
+    pub index_interval_bytes: u32,
+    /// `max.message.bytes`: the largest batch, after compression.
+    pub max_message_bytes: u32,
+    /// `max.decompressed.message.bytes` (since 4.4): the largest record of a compressed batch.
+    pub max_decompressed_message_bytes: u32,
+    /// `compression.type` with the codec's level
+    pub compression: CompressionPolicy,
+    /// `cleanup.policy`
+    pub cleanup_policy: CleanupPolicy,
+    /// `message.timestamp.type`
+    pub message_timestamp_type: TimestampType,
+    /// `message.timestamp.before.max.ms`
+    pub message_timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`
+    pub message_timestamp_after_max_ms: i64,
+    /// `retention.ms`; negative for none.
+    pub retention_ms: i64,
+    /// `retention.bytes`; negative for none.
+    pub retention_bytes: i64,
+    /// `producer.id.expiration.ms`, a broker's setting
+    pub producer_id_expiration_ms: i64,
+}
+
+/// What happens to the compression that a producer chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompressionPolicy {
+    /// `producer`: kept as it came.
+    #[default]
+    Producer,
+    /// Batches in another codec are compressed anew; the level is the codec's own setting (`compression.gzip.level` …).
+    Fixed { codec: Compression, level: Option<i32> },
+}
+
+/// `cleanup.policy`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CleanupPolicy {
+    #[default]
+    Delete,
+    Compact,
+    CompactAndDelete,
+    /// An empty list (since 4.1): neither.
+    None,
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3_600_000,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            max_message_bytes: 1_048_588,
+            max_decompressed_message_bytes: 2_147_483_639,
+            compression: CompressionPolicy::Producer,
+            cleanup_policy: CleanupPolicy::Delete,
+            message_timestamp_type: TimestampType::CreateTime,
+            message_timestamp_before_max_ms: i64::MAX,
+            message_timestamp_after_max_ms: 3_600_000,
+            retention_ms: 7 * 24 * 3_600_000,
+            retention_bytes: -1,
+            producer_id_expiration_ms: 86_400_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// The codec that a batch is stored in which came in `source`.
+    pub(crate) fn target_codec(&self, source: Compression) -> Compression {
+        match self.compression {
+            CompressionPolicy::Producer => source,
+            CompressionPolicy::Fixed { codec, .. } => codec,
+        }
+    }
+}
+
+impl CleanupPolicy {
+    pub const fn compacts(self) -> bool {
+        matches!(self, CleanupPolicy::Compact | CleanupPolicy::CompactAndDelete)
+    }
+
+    pub const fn deletes(self) -> bool {
+        matches!(self, CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete)
+    }
+}

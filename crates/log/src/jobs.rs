@@ -1,0 +1,220 @@
+//! Work that may wait for the disk, as jobs: planned under the log's lock, run with the disk alone, applied under the lock.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_machine::{Disk, DiskFile, Offset, OpenMode, Timestamp};
+
+use crate::error::{LogError, doing};
+use crate::file_names::{DELETED, PRODUCER_SNAPSHOT, offset_file, with_suffix};
+use crate::log::{Log, Segments, State, Status};
+use crate::segment::{Place, Segment, remove_if_there};
+
+/// Makes durable what was appended before it was planned.
+pub struct SyncJob<D: Disk> {
+    disk: D,
+    dir: Arc<Path>,
+    segments: Vec<Arc<Segment<D>>>,
+    snapshots: Vec<i64>,
+    names_changed: bool,
+    end_offset: i64,
+}
+
+/// Removes the files of segments that are no longer part of the log.
+pub struct DeleteJob<D: Disk> {
+    disk: D,
+    dir: Arc<Path>,
+    segments: Vec<Arc<Segment<D>>>,
+    snapshots: Vec<i64>,
+}
+
+impl<D: Disk> SyncJob<D> {
+    /// Syncs; may take long. The result goes to [`Log::apply_sync`].
+    pub fn run(&self) -> Result<(), LogError> {
+        for offset in &self.snapshots {
+            let path = offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT);
+            match self.disk.open(&path, OpenMode::ReadWrite) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                file => file.and_then(|file| file.sync()).map_err(|error| LogError::fatal("syncing", &path, error))?,
+            }
+        }
+        for segment in &self.segments {
+            segment.sync(Place { disk: &self.disk, dir: &self.dir })?;
+        }
+        if self.names_changed {
+            self.disk.sync_dir(&self.dir).map_err(|error| LogError::fatal("syncing", &self.dir, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> DeleteJob<D> {
+    pub fn run(&self) -> Result<(), LogError> {
+        let place = Place { disk: &self.disk, dir: &self.dir };
+        for segment in &self.segments {
+            remove_segment_files(place, segment)?;
+        }
+        for offset in &self.snapshots {
+            remove_if_there(&self.disk, &offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT))?;
+        }
+        Ok(())
+    }
+
+    /// The bytes that the segments hold.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.size()).sum()
+    }
+}
+
+/// Removes a segment's files: all are renamed first, so that a crash does not leave a log file without its indexes.
+pub(crate) fn remove_segment_files<D: Disk>(place: Place<'_, D>, segment: &Segment<D>) -> Result<(), LogError> {
+    let removing = |error| LogError::io("removing", &segment.path(place, crate::file_names::LOG), error);
+    let mut renamed: Vec<PathBuf> = Vec::new();
+    for path in segment.files(place).map_err(removing)? {
+        let target = with_suffix(&path, DELETED);
+        place.disk.rename(&path, &target).map_err(doing("renaming", &path))?;
+        renamed.push(target);
+    }
+    renamed.iter().try_for_each(|path| remove_if_there(place.disk, path))
+}
+
+impl<D: Disk> Log<D> {
+    /// Makes everything appended so far durable. Plans, runs and applies in one: for a thread that may wait.
+    pub fn sync(&self) -> Result<Offset, LogError> {
+        if let Some(job) = self.plan_sync()? {
+            let done = job.run();
+            self.apply_sync(job, done)?;
+        }
+        Ok(self.recovery_point())
+    }
+
+    /// What must be synced; `None` if nothing has to.
+    pub fn plan_sync(&self) -> Result<Option<SyncJob<D>>, LogError> {
+        let mut state = self.state();
+        self.check_online(&state)?;
+        let (segments, end_offset) = {
+            let view = self.view();
+            (view.segments.clone(), view.end.offset.0)
+        };
+        let changed = state.names_changed || !state.unsynced_snapshots.is_empty();
+        if !state.on_disk || (end_offset <= state.recovery_point && !changed) {
+            return Ok(None);
+        }
+        let first = crate::read::floor_segment(&segments, state.recovery_point);
+        let job = SyncJob {
+            disk: self.inner.disk.clone(),
+            dir: self.dir(),
+            segments: segments.get(first..).unwrap_or_default().to_vec(),
+            snapshots: std::mem::take(&mut state.unsynced_snapshots),
+            names_changed: std::mem::take(&mut state.names_changed),
+            end_offset,
+        };
+        Ok(Some(job))
+    }
+
+    /// Notes what [`SyncJob::run`] has done. After a failed sync nobody knows what the medium holds: the log goes offline.
+    pub fn apply_sync(&self, job: SyncJob<D>, done: Result<(), LogError>) -> Result<(), LogError> {
+        let mut state = self.state();
+        match &done {
+            Ok(()) => {
+                // A truncation meanwhile has the last word.
+                let end_offset = self.log_end_offset().0;
+                state.recovery_point = state.recovery_point.max(job.end_offset.min(end_offset));
+            }
+            Err(LogError::StorageFull { .. }) => {
+                state.unsynced_snapshots.extend(job.snapshots);
+                state.names_changed |= job.names_changed;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a sync failed: the log goes offline");
+                state.status = Status::Offline;
+            }
+        }
+        done
+    }
+
+    /// Takes the segments off the log that retention lets go (`retention.ms`, `retention.bytes`, the log's start); the job
+    /// removes their files. `None` if there are none. Only segments below the high watermark go.
+    pub fn delete_old_segments(&self, now: Timestamp) -> Result<Option<DeleteJob<D>>, LogError> {
+        let config = self.config();
+        let dir = self.dir();
+        let place = self.place(&dir);
+        let mut state = self.state();
+        self.check_online(&state)?;
+        let segments = self.segments();
+        let offsets = self.offsets();
+        let deletes = config.cleanup_policy.deletes();
+        let excess = i64::try_from(self.size()).unwrap_or(i64::MAX).saturating_sub(config.retention_bytes);
+        let mut excess = if deletes && config.retention_bytes >= 0 { excess } else { 0 };
+        let mut count = 0;
+        for (at, segment) in segments.iter().enumerate() {
+            let next_base = segments.get(at + 1).map(|next| next.base_offset());
+            let upper_bound = next_base.unwrap_or(offsets.log_end_offset.0);
+            let size = i64::try_from(segment.size()).unwrap_or(i64::MAX);
+            let too_old = || now.0.saturating_sub(segment.largest_timestamp(place)) > config.retention_ms;
+            let expired = deletes && config.retention_ms >= 0 && too_old();
+            let surplus = excess > 0 && excess - size >= 0;
+            let below_start = next_base.is_some_and(|base| base <= offsets.log_start_offset.0);
+            let last_and_empty = next_base.is_none() && size == 0;
+            if upper_bound > offsets.high_watermark.0 || last_and_empty || !(expired || surplus || below_start) {
+                break;
+            }
+            excess -= size;
+            count = at + 1;
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        if count == segments.len() {
+            drop(state);
+            self.roll(now)?;
+            state = self.state();
+        }
+        self.take_off(&mut state, &segments, count).map(Some)
+    }
+
+    /// Takes the first `count` of these segments off the log, which has more than that.
+    fn take_off(&self, state: &mut State, segments: &Segments<D>, count: usize) -> Result<DeleteJob<D>, LogError> {
+        let removed = segments[..count].to_vec();
+        let start = {
+            let mut view = self.view();
+            let kept: Vec<_> = view.segments.iter().skip(count).cloned().collect();
+            let start = kept.first().map_or(view.end.offset.0, |segment| segment.base_offset());
+            view.segments = Arc::new(kept);
+            view.log_start_offset = view.log_start_offset.max(start);
+            view.log_start_offset
+        };
+        self.epochs().truncate_from_start(Offset(start));
+        state.producers.forget_completed_below(start);
+        self.publish_first_unstable(state);
+        state.names_changed = true;
+        let bases: Vec<i64> = removed.iter().map(|segment| segment.base_offset()).collect();
+        let snapshots: Vec<i64> = bases.into_iter().filter(|base| state.producers.snapshots.remove(base)).collect();
+        state.unsynced_snapshots.retain(|offset| !snapshots.contains(offset));
+        Ok(DeleteJob { disk: self.inner.disk.clone(), dir: self.dir(), segments: removed, snapshots })
+    }
+
+    /// Ends the log cleanly: indexes and the producers' snapshot at the end are on disk, and all is synced. Afterwards
+    /// appends are refused. Gives the recovery point, which is the log's end.
+    pub fn close(&self) -> Result<Offset, LogError> {
+        {
+            let dir = self.dir();
+            let place = self.place(&dir);
+            let mut state = self.state();
+            self.check_online(&state)?;
+            if state.on_disk {
+                for segment in self.segments().iter() {
+                    segment.close(place)?;
+                }
+                if state.producers.needs_snapshot() {
+                    self.write_producer_snapshot(&mut state, &dir)?;
+                }
+                self.epochs().store(&self.inner.disk, &dir)?;
+            }
+        }
+        let recovery_point = self.sync()?;
+        self.state().status = Status::Offline;
+        self.release_files();
+        Ok(recovery_point)
+    }
+}

@@ -1,0 +1,193 @@
+//! One partition that this node hosts: its log, who leads it, and who waits for it.
+
+use crate::{Waiting, Wake};
+use ottla_log::{AppendError, AppendOrigin, Appended, Log, Scratch};
+use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
+use ottla_wire::{ErrorCode, Uuid};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What the metadata says of the partition, as far as this node acts on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// -1: nobody leads.
+    pub leader: i32,
+    pub leader_epoch: i32,
+    pub partition_epoch: i32,
+    pub isr: Vec<i32>,
+    pub replicas: Vec<i32>,
+    /// Whether this node leads.
+    pub is_leader: bool,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: i32,
+}
+
+/// How many replicas must have a batch before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequiredAcks {
+    None,
+    Leader,
+    All,
+}
+
+impl RequiredAcks {
+    /// From a request's number; None for one that means nothing.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        match code {
+            0 => Some(Self::None),
+            1 => Some(Self::Leader),
+            -1 => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+/// A request at the wrong node, or with the wrong idea of who leads.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PartitionError {
+    /// The client's epoch is older: it must refresh its metadata.
+    #[error("the leader epoch is newer")]
+    FencedLeaderEpoch,
+    /// The client's epoch is newer: this node has yet to hear of it.
+    #[error("the leader epoch is not known yet")]
+    UnknownLeaderEpoch,
+    #[error("this node does not lead the partition")]
+    NotLeader,
+    #[error("{isr} in-sync replicas are fewer than min.insync.replicas = {min}")]
+    NotEnoughReplicas { isr: usize, min: i32 },
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl PartitionError {
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+            Self::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
+            Self::NotLeader => ErrorCode::NotLeaderOrFollower,
+            Self::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+            Self::Append(error) => ErrorCode::from_code(error.error_code()),
+        }
+    }
+}
+
+pub struct Partition<D: Disk> {
+    pub topic: Arc<str>,
+    pub topic_id: Uuid,
+    pub index: i32,
+    /// The directory that holds the log.
+    pub directory_id: Uuid,
+    pub log: Log<D>,
+    leadership: RwLock<Arc<Leadership>>,
+    waiting: Waiting,
+}
+
+impl<D: Disk> Partition<D> {
+    #[must_use]
+    pub fn new(
+        topic: Arc<str>,
+        topic_id: Uuid,
+        index: i32,
+        directory_id: Uuid,
+        log: Log<D>,
+        leadership: Leadership,
+    ) -> Self {
+        let partition = Self {
+            topic,
+            topic_id,
+            index,
+            directory_id,
+            log,
+            leadership: RwLock::new(Arc::new(leadership)),
+            waiting: Waiting::default(),
+        };
+        partition.begin_leading(None);
+        partition
+    }
+
+    #[must_use]
+    pub fn leadership(&self) -> Arc<Leadership> {
+        Arc::clone(&self.leadership.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in what new metadata says. Whoever waits looks again: the leader may be another now.
+    pub fn set_leadership(&self, leadership: Leadership) {
+        let before = {
+            let mut current = self.leadership.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, Arc::new(leadership))
+        };
+        self.begin_leading(Some(&before));
+        self.waiting.wake_all();
+    }
+
+    /// A leader's epoch begins where its log ends.
+    fn begin_leading(&self, before: Option<&Leadership>) {
+        let now = self.leadership();
+        if now.is_leader && before.is_none_or(|before| before.leader_epoch != now.leader_epoch || !before.is_leader) {
+            self.log.assign_epoch_start_offset(LeaderEpoch(now.leader_epoch), self.log.log_end_offset());
+            self.advance_high_watermark(&now);
+        }
+    }
+
+    /// Whether this node leads, in the epoch that the client believes in (-1: it says none). Epochs come first, as a
+    /// client with an old one must learn of it from whichever node it asks.
+    pub fn check_leader(&self, current_leader_epoch: i32) -> Result<Arc<Leadership>, PartitionError> {
+        let leadership = self.leadership();
+        self.check_epoch(&leadership, current_leader_epoch)?;
+        if leadership.is_leader { Ok(leadership) } else { Err(PartitionError::NotLeader) }
+    }
+
+    fn check_epoch(&self, leadership: &Leadership, epoch: i32) -> Result<(), PartitionError> {
+        match epoch {
+            -1 => Ok(()),
+            epoch if epoch < leadership.leader_epoch => Err(PartitionError::FencedLeaderEpoch),
+            epoch if epoch > leadership.leader_epoch => Err(PartitionError::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends as the leader and wakes whoever waits for records.
+    pub fn append(
+        &self,
+        batches: &[u8],
+        origin: AppendOrigin,
+        acks: RequiredAcks,
+        now: Timestamp,
+        scratch: &mut Scratch,
+    ) -> Result<Appended, PartitionError> {
+        let leadership = self.check_leader(-1)?;
+        let isr = leadership.isr.len();
+        if acks == RequiredAcks::All && i32::try_from(isr).is_ok_and(|isr| isr < leadership.min_insync_replicas) {
+            return Err(PartitionError::NotEnoughReplicas { isr, min: leadership.min_insync_replicas });
+        }
+        let epoch = LeaderEpoch(leadership.leader_epoch);
+        let appended = self.log.append_as_leader(batches, origin, epoch, now, scratch)?;
+        self.advance_high_watermark(&leadership);
+        self.waiting.wake_all();
+        Ok(appended)
+    }
+
+    /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends.
+    fn advance_high_watermark(&self, leadership: &Leadership) {
+        if leadership.isr.len() <= 1 {
+            self.log.set_high_watermark(self.log.log_end_offset());
+        }
+    }
+
+    /// Whether all up to `offset` is committed.
+    #[must_use]
+    pub fn is_committed(&self, offset: Offset) -> bool {
+        self.log.high_watermark() >= offset
+    }
+
+    /// Lists a request that waits for this partition to move on. It must look once more before it sleeps.
+    pub fn wait(&self, waiter: &Arc<dyn Wake>) {
+        self.waiting.add(waiter);
+    }
+
+    /// Wakes whoever waits: the log start moved, or the partition is leaving.
+    pub fn wake_waiting(&self) {
+        self.waiting.wake_all();
+    }
+}

@@ -1,0 +1,25 @@
+//! From a file and a command line to a [`NodeConfig`]: Java's property files, Kafka's keys and rules.
+//!
+//! What a key is (type, default, range) stands in `ottla_metadata::config_defs`; here is what a node does with it.
+
+mod embedded;
+mod guards;
+mod keys;
+mod listeners;
+mod mistakes;
+mod node;
+mod properties;
+mod quorum;
+mod roles;
+mod settings;
+
+pub use embedded::embedded;
+pub use listeners::{Listener, ProtocolMap, SecurityProtocol};
+pub use mistakes::{InvalidConfig, Remark};
+pub use node::{Authorization, Directories, Identity, Loaded, Network, NodeConfig, QuorumSettings, Roles};
+pub use properties::{MalformedEscape, MalformedOverride, Origin, Properties};
+pub use quorum::Voter;
+pub use settings::{
+    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
+    ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
+};

@@ -1,0 +1,343 @@
+//! What a node is to be, from its file and the command line.
+//!
+//! All mistakes are found before any is told; nothing here opens a file or a socket. Keys that change at run time
+//! stand in `file` too, under the layers that the metadata adds.
+
+use super::guards;
+use super::listeners::{Listener, ProtocolMap, check_distinct_ports, normalized, parse_listeners};
+use super::mistakes::{Findings, InvalidConfig, Remark};
+use super::properties::{Origin, Properties};
+use super::quorum::{Voter, parse_bootstrap_servers, parse_voters};
+use super::settings::{
+    ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
+    Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
+};
+use super::{keys, roles};
+use ottla_metadata::config_defs::{BrokerLayers, Configs, check_group_limits};
+use ottla_security::{Decision, Principal, parse_super_users};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// A node's configuration, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeConfig {
+    pub identity: Identity,
+    pub network: Network,
+    pub quorum: QuorumSettings,
+    pub directories: Directories,
+    pub authorization: Authorization,
+    pub topics: TopicSettings,
+    pub offsets_topic: InternalTopicSettings,
+    pub transaction_topic: InternalTopicSettings,
+    pub share_topic: InternalTopicSettings,
+    pub groups: ClassicGroupSettings,
+    pub sockets: SocketSettings,
+    pub requests: RequestSettings,
+    pub log: LogSettings,
+    pub replica: ReplicaSettings,
+    pub metadata_log: MetadataLogSettings,
+    pub lifecycle: LifecycleSettings,
+    /// Everything that was set, as text: the lowest of the layers that DescribeConfigs shows.
+    pub file: Configs,
+}
+
+/// A configuration, and what its owner should know about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub config: NodeConfig,
+    pub warnings: Vec<Remark>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub node_id: i32,
+    pub roles: Roles,
+    pub rack: Option<String>,
+}
+
+/// `process.roles`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles {
+    Broker,
+    Controller,
+    Combined,
+}
+
+impl Roles {
+    pub fn has_broker(self) -> bool {
+        self != Self::Controller
+    }
+
+    pub fn has_controller(self) -> bool {
+        self != Self::Broker
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// To bind, those of the controller among them.
+    pub listeners: Vec<Listener>,
+    /// To tell clients and brokers: the broker's listeners only. Where the host is `None`, tell this machine's name.
+    pub advertised: Vec<Listener>,
+    /// To tell other controllers.
+    pub advertised_controllers: Vec<Listener>,
+    /// In upper case, in the order of the file; the first is the one that brokers ask.
+    pub controller_listener_names: Vec<String>,
+    pub inter_broker_listener_name: String,
+    pub protocols: ProtocolMap,
+}
+
+impl Network {
+    pub fn is_controller_listener(&self, name: &str) -> bool {
+        self.controller_listener_names.iter().any(|known| known == name)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumSettings {
+    /// Not empty: a static quorum.
+    pub voters: Vec<Voter>,
+    pub bootstrap_servers: Vec<(String, u16)>,
+    pub auto_join: bool,
+    pub timers: QuorumTimers,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    pub log_dirs: Vec<PathBuf>,
+    pub metadata_log_dir: PathBuf,
+}
+
+/// `authorizer.class.name` and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// Everybody may do everything.
+    None,
+    Standard {
+        super_users: BTreeSet<Principal>,
+        no_acl_found: Decision,
+    },
+}
+
+impl NodeConfig {
+    /// Reads everything, or says everything that is wrong.
+    pub fn load(properties: &Properties) -> Result<Loaded, InvalidConfig> {
+        let properties = with_node_id(properties);
+        let findings = Findings::new(&properties);
+        keys::check(&properties, &findings);
+        let file: Configs = properties.iter().map(|(key, value, _)| (key.to_owned(), value.to_owned())).collect();
+        let reader = Reader { layers: BrokerLayers::of_file(&file) };
+        let identity = identity(&reader, &findings);
+        let network = network(&reader, &properties, &findings);
+        let quorum = quorum(&reader, &findings);
+        let network =
+            Network { advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum), ..network };
+        let authorization = authorization(&properties, &findings);
+        guards::check(&properties, &network.listeners, &findings);
+        roles::check(&identity, &network, &quorum, &properties, &findings);
+        check_numbers(&reader, &findings);
+        let config = Self {
+            identity,
+            network,
+            quorum,
+            directories: directories(&reader),
+            authorization,
+            topics: TopicSettings::read(&reader),
+            offsets_topic: InternalTopicSettings::offsets(&reader),
+            transaction_topic: InternalTopicSettings::transactions(&reader),
+            share_topic: InternalTopicSettings::shares(&reader),
+            groups: ClassicGroupSettings::read(&reader),
+            sockets: SocketSettings::read(&reader),
+            requests: RequestSettings::read(&reader),
+            log: LogSettings::read(&reader),
+            replica: ReplicaSettings::read(&reader),
+            metadata_log: MetadataLogSettings::read(&reader),
+            lifecycle: LifecycleSettings::read(&reader),
+            file: file.clone(),
+        };
+        let warnings = findings.finish()?;
+        Ok(Loaded { config, warnings })
+    }
+
+    /// The file's values, typed: for keys that have no place in a struct here.
+    pub fn file_layer(&self) -> BrokerLayers<'_> {
+        BrokerLayers::of_file(&self.file)
+    }
+}
+
+/// `node.id` and the older `broker.id` stand for each other.
+fn with_node_id(properties: &Properties) -> Properties {
+    let mut properties = properties.clone();
+    for (given, missing) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+        if let (Some(id), None) = (properties.get(given), properties.get(missing)) {
+            let (id, origin) = (id.to_owned(), properties.origin(given).unwrap_or(Origin::Program));
+            properties.set(missing, id, origin);
+            break;
+        }
+    }
+    properties
+}
+
+fn identity(reader: &Reader<'_>, findings: &Findings<'_>) -> Identity {
+    let roles = reader.list("process.roles");
+    let has = |role: &str| roles.iter().any(|r| r == role);
+    let node_id = reader.value("node.id").as_i32().unwrap_or(-1);
+    let broker_id = reader.value("broker.id").as_i32().unwrap_or(-1);
+    findings.require(&["broker.id", "node.id"], node_id == broker_id, || {
+        "`node.id` and `broker.id` must be set to the same value. `broker.id` is deprecated, please use `node.id` instead."
+            .to_owned()
+    });
+    Identity {
+        node_id,
+        roles: match (has("broker"), has("controller")) {
+            (true, false) => Roles::Broker,
+            (false, true) => Roles::Controller,
+            _ => Roles::Combined,
+        },
+        rack: reader.text("broker.rack").filter(|rack| !rack.is_empty()),
+    }
+}
+
+fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>) -> Network {
+    const MAP: &str = "listener.security.protocol.map";
+    let entries = reader.list("listeners");
+    let controllers = reader.list("controller.listener.names");
+    let mut protocols =
+        parsed(findings, MAP, ProtocolMap::parse(&reader.text(MAP).unwrap_or_default())).unwrap_or_default();
+    if properties.get(MAP).is_none() {
+        protocols.add_controller_defaults(&controllers, &entries);
+    }
+    let listeners = parsed(findings, "listeners", parse_listeners(&entries, &protocols)).unwrap_or_default();
+    parsed(findings, "listeners", check_distinct_ports(&listeners));
+    let controller_listener_names: Vec<String> = controllers.iter().map(|name| normalized(name)).collect();
+    let advertised = match reader.value("advertised.listeners").as_list() {
+        Some(entries) => {
+            parsed(findings, "advertised.listeners", parse_listeners(entries, &protocols)).unwrap_or_default()
+        }
+        None => listeners.clone(),
+    };
+    let (advertised_controllers, advertised) =
+        advertised.into_iter().partition(|listener| controller_listener_names.contains(&listener.name));
+    Network {
+        inter_broker_listener_name: roles::inter_broker_listener_name(reader, properties, &protocols, findings),
+        listeners,
+        advertised,
+        advertised_controllers,
+        controller_listener_names,
+        protocols,
+    }
+}
+
+fn quorum(reader: &Reader<'_>, findings: &Findings<'_>) -> QuorumSettings {
+    let (voters, servers) = ("controller.quorum.voters", "controller.quorum.bootstrap.servers");
+    QuorumSettings {
+        voters: parsed(findings, voters, parse_voters(&reader.list(voters))).unwrap_or_default(),
+        bootstrap_servers: parsed(findings, servers, parse_bootstrap_servers(&reader.list(servers)))
+            .unwrap_or_default(),
+        auto_join: reader.boolean("controller.quorum.auto.join.enable"),
+        timers: QuorumTimers::read(reader),
+    }
+}
+
+fn directories(reader: &Reader<'_>) -> Directories {
+    let dirs = match reader.value("log.dirs").as_list() {
+        Some(dirs) => dirs.to_vec(),
+        None => reader.list("log.dir"),
+    };
+    let log_dirs: Vec<PathBuf> = dirs.into_iter().map(PathBuf::from).collect();
+    let metadata_log_dir = reader.text("metadata.log.dir").map(PathBuf::from);
+    Directories {
+        metadata_log_dir: metadata_log_dir.or_else(|| log_dirs.first().cloned()).unwrap_or_default(),
+        log_dirs,
+    }
+}
+
+fn authorization(properties: &Properties, findings: &Findings<'_>) -> Authorization {
+    if properties.get("authorizer.class.name").is_none_or(|class| class.trim().is_empty()) {
+        // Whoever sets these believes that they count.
+        for key in ["super.users", "allow.everyone.if.no.acl.found"] {
+            if properties.get(key).is_some() {
+                findings.warning(
+                    key,
+                    format!("{key} has no effect without authorizer.class.name={}", guards::STANDARD_AUTHORIZER),
+                );
+            }
+        }
+        return Authorization::None;
+    }
+    let super_users = parse_super_users(properties.get("super.users").unwrap_or_default());
+    let everyone =
+        properties.get("allow.everyone.if.no.acl.found").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+    Authorization::Standard {
+        super_users: parsed(findings, "super.users", super_users.map_err(|error| error.to_string()))
+            .unwrap_or_default(),
+        no_acl_found: if everyone { Decision::Allowed } else { Decision::Denied },
+    }
+}
+
+/// Settings that must fit together.
+fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
+    let rule = |keys: &[&str], holds: bool, text: &str| findings.require(keys, holds, || text.to_owned());
+    let none = Configs::new();
+    let roll = r.layers.topic_value(&none, "segment.ms").as_i64();
+    rule(&["log.roll.ms"], roll >= Some(1), "log.roll.ms must be greater than or equal to 1");
+    let jitter = r.layers.topic_value(&none, "segment.jitter.ms").as_i64();
+    rule(&["log.roll.jitter.ms"], jitter >= Some(0), "log.roll.jitter.ms must be greater than or equal to 0");
+    let retention = r.layers.topic_value(&none, "retention.ms").as_i64();
+    rule(
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+        retention != Some(0),
+        "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+    );
+    rule(
+        &["replica.fetch.wait.max.ms", "replica.socket.timeout.ms"],
+        r.int("replica.fetch.wait.max.ms") <= r.int("replica.socket.timeout.ms"),
+        "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts",
+    );
+    rule(
+        &["replica.fetch.wait.max.ms", "replica.lag.time.max.ms"],
+        i64::from(r.int("replica.fetch.wait.max.ms")) <= r.long("replica.lag.time.max.ms"),
+        "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR",
+    );
+    let queued = r.long("queued.max.request.bytes");
+    rule(
+        &["queued.max.request.bytes", "socket.request.max.bytes"],
+        queued <= 0 || queued >= i64::from(r.int("socket.request.max.bytes")),
+        "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
+    );
+    let threads = i64::from(r.int("log.cleaner.threads")).max(1);
+    rule(
+        &["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"],
+        r.long("log.cleaner.dedupe.buffer.size") / threads > 1024 * 1024,
+        "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+    );
+    for ([a, b], error) in check_group_limits(&r.layers) {
+        findings.require(&[&a, &b], false, || error.to_string());
+    }
+    let (idle, delay) = (r.long("connections.max.idle.ms"), r.int("connection.failed.authentication.delay.ms"));
+    rule(
+        &["connection.failed.authentication.delay.ms", "connections.max.idle.ms"],
+        idle < 0 || i64::from(delay) < idle,
+        "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed authentication responses from timing out",
+    );
+    if r.int("group.min.session.timeout.ms") > r.int("group.max.session.timeout.ms") {
+        findings.warning(
+            "group.min.session.timeout.ms",
+            "group.min.session.timeout.ms is above group.max.session.timeout.ms: no classic group can be joined",
+        );
+    }
+    if r.int("broker.heartbeat.interval.ms").saturating_mul(2) > r.int("broker.session.timeout.ms") {
+        findings.warning(
+            "broker.heartbeat.interval.ms",
+            "broker.heartbeat.interval.ms should be at most half of broker.session.timeout.ms, or one lost heartbeat fences the broker",
+        );
+    }
+}
+
+fn parsed<T>(findings: &Findings<'_>, key: &str, result: Result<T, String>) -> Option<T> {
+    result.map_err(|text| findings.mistake(key, text)).ok()
+}
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;
