@@ -7,9 +7,9 @@
 
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
 use ottla_io::buffers::BufferPool;
+use ottla_io::clock;
 use ottla_io::disk::RealDisk;
 use ottla_io::stream::{FileRange, try_read, write_all, write_spliced};
-use ottla_io::clock;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -261,8 +261,9 @@ impl Serving {
                 None => {}
             }
             let woken = self.waker.0.notified();
-            let slept = async {
-                match parked.deadline() {
+            let deadline = parked.deadline();
+            let slept = async move {
+                match deadline {
                     Some(deadline) => {
                         let patience = deadline.saturating_since(clock::instant());
                         let _ = tokio::time::timeout(patience, woken).await;
@@ -308,7 +309,9 @@ fn frame_end(bytes: &[u8], frame_bytes_max: usize) -> io::Result<Option<usize>> 
     let length = i32::from_be_bytes(*length);
     match usize::try_from(length) {
         Ok(length) if length <= frame_bytes_max => Ok(Some(4 + length)),
-        Ok(length) => Err(invalid(format!("a request of {length} bytes exceeds socket.request.max.bytes = {frame_bytes_max}"))),
+        Ok(length) => {
+            Err(invalid(format!("a request of {length} bytes exceeds socket.request.max.bytes = {frame_bytes_max}")))
+        }
         Err(_) => Err(invalid(format!("a request has the length {length}"))),
     }
 }

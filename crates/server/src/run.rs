@@ -75,7 +75,8 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let settings = node_settings(config, &cluster_id, &ports);
 
     let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
-    let threads = Threads::new(positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len());
+    let threads =
+        Threads::new(positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len());
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(positive(config.sockets.num_io_threads))

@@ -39,10 +39,9 @@ pub(crate) fn node_settings(config: &NodeConfig, cluster_id: &str, bound: &[(Str
         static_voters: VoterSet(config.quorum.voters.iter().map(voter).collect()),
         authorization: match &config.authorization {
             Authorization::None => broker::Authorization::None,
-            Authorization::Standard { super_users, no_acl_found } => broker::Authorization::Standard {
-                super_users: super_users.clone(),
-                no_acl_found: *no_acl_found,
-            },
+            Authorization::Standard { super_users, no_acl_found } => {
+                broker::Authorization::Standard { super_users: super_users.clone(), no_acl_found: *no_acl_found }
+            }
         },
     };
     broker::Settings::new(place, config.file.clone())

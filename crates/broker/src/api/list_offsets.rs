@@ -44,7 +44,7 @@ pub(super) fn handle<D: Disk>(
                 true if twice.contains(&asked.partition_index) => Err(ErrorCode::InvalidRequest),
                 true => look_up(context, &published, request, &topic.name, asked, worker),
             };
-            describe(asked.partition_index, found)
+            describe(context, asked.partition_index, found)
         });
         let partitions = partitions.collect();
         topics.push(ListOffsetsTopicResponse { name: topic.name.clone(), partitions, ..Default::default() });
@@ -112,7 +112,11 @@ fn at<D: Disk>(partition: &Arc<Partition<D>>, offset: Offset) -> Found {
     (-1, offset.0, epoch.0)
 }
 
-fn describe(partition_index: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse<'static> {
+fn describe(
+    context: &Context,
+    partition_index: i32,
+    found: Result<Found, ErrorCode>,
+) -> ListOffsetsPartitionResponse<'static> {
     let (error, (timestamp, offset, leader_epoch)) = match found {
         Ok(found) => (ErrorCode::None, found),
         Err(error) => (error, (-1, -1, -1)),
@@ -122,7 +126,8 @@ fn describe(partition_index: i32, found: Result<Found, ErrorCode>) -> ListOffset
         error_code: error.into(),
         timestamp,
         offset,
-        leader_epoch,
+        // Not told before version 4.
+        leader_epoch: if context.version >= 4 { leader_epoch } else { -1 },
         ..Default::default()
     }
 }
