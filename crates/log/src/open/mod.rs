@@ -78,9 +78,14 @@ impl<D: Disk> Log<D> {
             partition_metadata::write(&disk, dir, topic_id)?;
         }
         let place = Place { disk: &disk, dir };
-        let epochs = LeaderEpochs::load(&disk, dir)?;
-        let mut opening = Opening { place, options: &options, epochs, ..Opening::list(place, &options)? };
+        let mut opening = Opening::list(place, &options)?;
+        let epochs = LeaderEpochs::load(&disk, dir);
+        let unreadable = matches!(epochs, Err(LogError::Malformed { .. }));
+        opening.epochs = if unreadable { LeaderEpochs::default() } else { epochs? };
         opening.recover_segments()?;
+        if unreadable {
+            opening.rebuild_epochs()?;
+        }
         opening.find_end()?;
         opening.load_producers()?;
         let (view, state, epochs, recovery) = opening.finish()?;
@@ -189,6 +194,19 @@ impl<'a, D: Disk> Opening<'a, D> {
             self.recovery.truncations.push(Truncation { file, position: 0, bytes, reason: reason.to_owned() });
         }
         self.place.disk.sync_dir(self.place.dir).map_err(doing("syncing", self.place.dir))?;
+        Ok(())
+    }
+
+    /// Makes the epochs anew from all batches: their file cannot be read.
+    fn rebuild_epochs(&mut self) -> Result<(), LogError> {
+        tracing::warn!(dir = %self.place.dir.display(), "the leader epoch checkpoint cannot be read: making it anew");
+        self.epochs.clear();
+        for segment in &self.segments {
+            let mut walk = segment.walk(self.place, 0, segment.size())?;
+            while let Some((_, header)) = segment.step(self.place, &mut walk)? {
+                self.epochs.assign(LeaderEpoch(header.partition_leader_epoch), Offset(header.base_offset));
+            }
+        }
         Ok(())
     }
 

@@ -116,9 +116,17 @@ fn epochs_are_told_by_the_batches() {
     fixture.disk.kill_process();
     fixture.disk.remove_file(&dir().join("leader-epoch-checkpoint")).unwrap();
     fixture.reopen(ShutdownKind::Unclean, 0);
-    assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(1)).unwrap().end_offset, Offset(2));
-    assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(5)).unwrap().end_offset, Offset(3));
-    assert_eq!(fixture.log.latest_epoch().unwrap().epoch, LeaderEpoch(6));
+    for reopened in [false, true] {
+        assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(1)).unwrap().end_offset, Offset(2));
+        assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(5)).unwrap().end_offset, Offset(3));
+        assert_eq!(fixture.log.latest_epoch().unwrap().epoch, LeaderEpoch(6));
+        if !reopened {
+            fixture.log.close().unwrap();
+            fixture.disk.kill_process();
+            fixture.disk.write_atomically(&dir().join("leader-epoch-checkpoint"), b"damaged").unwrap();
+            fixture.reopen(ShutdownKind::Clean, 4);
+        }
+    }
 }
 
 #[test]
