@@ -122,11 +122,12 @@ impl<D: Disk> Log<D> {
             view.high_watermark = view.high_watermark.min(view.end.offset.0);
             view.forget_known();
         }
+        self.rebuild_producers(state, now)?;
         // Durable at once: after a crash, what was cut must not come back behind what is appended next.
         active.sync(place)?;
         self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
         state.names_changed = false;
-        self.rebuild_producers(state, now)
+        Ok(())
     }
 
     fn restart_at(&self, state: &mut State, offset: Offset, log_start_offset: Offset) -> Result<(), LogError> {

@@ -41,10 +41,11 @@ impl<'a, D: Disk> Opening<'a, D> {
                 LOG => {
                     let size = place.disk.file_len(&path).map_err(doing("reading", &path))?;
                     let segment = Segment::at(file.offset, size, &options.config, options.now.0);
-                    opening.segments.push(Arc::new(segment));
-                    if size > 0 && !has(file.offset, OFFSET_INDEX) {
+                    let sound = !has(file.offset, TXN_INDEX) || segment.txns().is_sound(place)?;
+                    if size > 0 && (!sound || !has(file.offset, OFFSET_INDEX)) {
                         opening.without_index.push(file.offset);
                     }
+                    opening.segments.push(Arc::new(segment));
                 }
                 PRODUCER_SNAPSHOT => {
                     opening.producers.snapshots.insert(file.offset);

@@ -78,9 +78,14 @@ impl<D: Disk> Log<D> {
             partition_metadata::write(&disk, dir, topic_id)?;
         }
         let place = Place { disk: &disk, dir };
-        let epochs = LeaderEpochs::load(&disk, dir)?;
-        let mut opening = Opening { place, options: &options, epochs, ..Opening::list(place, &options)? };
+        let mut opening = Opening::list(place, &options)?;
+        let epochs = LeaderEpochs::load(&disk, dir);
+        let unreadable = matches!(epochs, Err(LogError::Malformed { .. }));
+        opening.epochs = if unreadable { LeaderEpochs::default() } else { epochs? };
         opening.recover_segments()?;
+        if unreadable {
+            opening.rebuild_epochs()?;
+        }
         opening.find_end()?;
         opening.load_producers()?;
         let (view, state, epochs, recovery) = opening.finish()?;
@@ -95,7 +100,7 @@ struct Opening<'a, D: Disk> {
     place: Place<'a, D>,
     options: &'a OpenOptions,
     segments: Vec<Arc<Segment<D>>>,
-    /// Segments that must be recovered whatever the recovery point says: their index is missing.
+    /// Segments that must be recovered whatever the recovery point says: their index is missing, or wrong.
     without_index: Vec<i64>,
     epochs: LeaderEpochs,
     producers: Producers,
@@ -111,6 +116,14 @@ impl<'a, D: Disk> Opening<'a, D> {
             ShutdownKind::Clean => self.segments.len(),
             ShutdownKind::Unclean => floor_segment(&self.segments, self.options.recovery_point.0),
         };
+        if self.options.shutdown == ShutdownKind::Clean
+            && let Some(last) = self.segments.last().cloned()
+            && self.end_of(&last)?.is_none()
+        {
+            let path = last.path(self.place, LOG);
+            tracing::warn!(file = %path.display(), "the index does not lead to the segment's end: recovering it");
+            self.without_index.push(last.base_offset());
+        }
         let first = self.segments.iter().position(|segment| self.without_index.contains(&segment.base_offset()));
         let first = first.unwrap_or(usize::MAX).min(from);
         if first >= self.segments.len() {
@@ -123,12 +136,11 @@ impl<'a, D: Disk> Opening<'a, D> {
         self.load_producers_at(base)?;
         for at in first..self.segments.len() {
             if at < from && !self.without_index.contains(&self.segments[at].base_offset()) {
-                let end = match self.segments.get(at + 1) {
-                    Some(next) => next.base_offset(),
-                    None => self.end_of(&self.segments[at])?,
-                };
-                let from = self.producers.map_end_offset;
-                replay(self.place, &self.segments, &mut self.producers, from, end)?;
+                // What lies behind the last segment to recover is replayed when the producers are loaded.
+                if let Some(next) = self.segments.get(at + 1).map(|next| next.base_offset()) {
+                    let from = self.producers.map_end_offset;
+                    replay(self.place, &self.segments, &mut self.producers, from, next)?;
+                }
                 continue;
             }
             let known_end = self.producers.map_end_offset;
@@ -185,11 +197,26 @@ impl<'a, D: Disk> Opening<'a, D> {
         Ok(())
     }
 
+    /// Makes the epochs anew from all batches: their file cannot be read.
+    fn rebuild_epochs(&mut self) -> Result<(), LogError> {
+        tracing::warn!(dir = %self.place.dir.display(), "the leader epoch checkpoint cannot be read: making it anew");
+        self.epochs.clear();
+        for segment in &self.segments {
+            let mut walk = segment.walk(self.place, 0, segment.size())?;
+            while let Some((_, header)) = segment.step(self.place, &mut walk)? {
+                self.epochs.assign(LeaderEpoch(header.partition_leader_epoch), Offset(header.base_offset));
+            }
+        }
+        Ok(())
+    }
+
     fn find_end(&mut self) -> Result<(), LogError> {
         let checkpoint = self.options.log_start_offset.0;
         self.end_offset = match self.segments.last() {
             None => checkpoint,
-            Some(last) => self.end_of(last)?,
+            Some(last) => self.end_of(last)?.ok_or_else(|| {
+                LogError::malformed(&last.path(self.place, LOG), "its end cannot be found, although it was recovered")
+            })?,
         };
         if self.end_offset < checkpoint && !self.segments.is_empty() {
             tracing::warn!(
@@ -218,22 +245,17 @@ impl<'a, D: Disk> Opening<'a, D> {
         Ok(())
     }
 
-    /// Where the last segment ends. If its index leads astray, the segment is recovered instead of trusted.
-    fn end_of(&self, last: &Segment<D>) -> Result<i64, LogError> {
-        if last.size() == 0 {
-            return Ok(last.base_offset());
+    /// Where a segment ends; `None` if its index does not lead there.
+    fn end_of(&self, segment: &Segment<D>) -> Result<Option<i64>, LogError> {
+        if segment.size() == 0 {
+            return Ok(Some(segment.base_offset()));
         }
-        match last.last_batch(self.place) {
-            Ok(Some(found)) if found.position + found.header.size_in_bytes() as u64 == last.size() => {
-                Ok(found.header.next_offset())
+        match segment.last_batch(self.place) {
+            Ok(Some(last)) if last.position + last.header.size_in_bytes() as u64 == segment.size() => {
+                Ok(Some(last.header.next_offset()))
             }
             Err(error @ LogError::Io { .. }) => Err(error),
-            _ => {
-                let path = last.path(self.place, LOG);
-                tracing::warn!(file = %path.display(), "the index does not lead to the segment's end: recovering it");
-                let recovered = last.recover(self.place, &self.options.config, last.base_offset(), |_| Ok(()))?;
-                Ok(recovered.next_offset)
-            }
+            _ => Ok(None),
         }
     }
 

@@ -116,9 +116,17 @@ fn epochs_are_told_by_the_batches() {
     fixture.disk.kill_process();
     fixture.disk.remove_file(&dir().join("leader-epoch-checkpoint")).unwrap();
     fixture.reopen(ShutdownKind::Unclean, 0);
-    assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(1)).unwrap().end_offset, Offset(2));
-    assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(5)).unwrap().end_offset, Offset(3));
-    assert_eq!(fixture.log.latest_epoch().unwrap().epoch, LeaderEpoch(6));
+    for reopened in [false, true] {
+        assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(1)).unwrap().end_offset, Offset(2));
+        assert_eq!(fixture.log.end_offset_for_epoch(LeaderEpoch(5)).unwrap().end_offset, Offset(3));
+        assert_eq!(fixture.log.latest_epoch().unwrap().epoch, LeaderEpoch(6));
+        if !reopened {
+            fixture.log.close().unwrap();
+            fixture.disk.kill_process();
+            fixture.disk.write_atomically(&dir().join("leader-epoch-checkpoint"), b"damaged").unwrap();
+            fixture.reopen(ShutdownKind::Clean, 4);
+        }
+    }
 }
 
 #[test]
@@ -206,5 +214,50 @@ impl Fixture {
     fn records_before(&mut self) -> Vec<(i64, Vec<u8>)> {
         self.reopen(ShutdownKind::Clean, 0);
         self.records()
+    }
+}
+
+#[test]
+fn an_index_that_leads_astray_is_made_anew() {
+    let mut fixture = Fixture::new(LogConfig { index_interval_bytes: 150, ..LogConfig::default() });
+    fixture.fill(40);
+    fixture.produce(&build(idempotent(5, 0, 0, &[b"a"]))).unwrap();
+    fixture.log.close().unwrap();
+    let indexes = fixture.index_entries();
+    let index = dir().join("00000000000000000000.index");
+    let length = fixture.disk.file_len(&index).unwrap();
+    for (entry, bytes) in
+        [(length - 8, [0, 0, 0, 39, 0, 0, 15, 1]), (length, [0, 0, 0, 90, 0, 1, 0, 0]), (length, [0; 8])]
+    {
+        fixture.disk.kill_process();
+        let file = fixture.disk.open(&index, OpenMode::ReadWrite).unwrap();
+        file.set_len(length).unwrap();
+        file.write_at(entry, &[&bytes]).unwrap();
+        let recovery = fixture.reopen(ShutdownKind::Clean, 41);
+        assert!(recovery.truncations.is_empty());
+        assert_eq!(fixture.log.log_end_offset(), Offset(41));
+        assert_eq!(fixture.records().len(), 41);
+        assert_eq!(fixture.log.active_producers().len(), 1);
+        fixture.log.close().unwrap();
+        assert_eq!(fixture.index_entries().len(), indexes.len());
+    }
+}
+
+#[test]
+fn a_segment_above_a_lost_end_is_removed_unless_compaction_explains_the_gap() {
+    for compacted in [false, true] {
+        let policy = if compacted { crate::CleanupPolicy::Compact } else { crate::CleanupPolicy::Delete };
+        let mut fixture = Fixture::new(LogConfig { cleanup_policy: policy, ..small_segments() });
+        fixture.fill(30);
+        fixture.disk.kill_process();
+        let second = fixture.log.segments()[1].base_offset();
+        let file = fixture.disk.open(&log_file(0), OpenMode::ReadWrite).unwrap();
+        file.set_len(101).unwrap();
+        let recovery = fixture.reopen(ShutdownKind::Unclean, 0);
+        let expected = if compacted { 30 } else { 1 };
+        assert_eq!(fixture.log.log_end_offset(), Offset(expected));
+        assert_eq!(recovery.truncations.is_empty(), compacted);
+        let records = fixture.records().len();
+        assert_eq!(records as i64, if compacted { 30 - second + 1 } else { 1 });
     }
 }

@@ -77,10 +77,10 @@ impl<D: Disk> Segment<D> {
             // Durable at once: after another crash, the old bytes must not show behind what is appended next.
             self.log.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
         }
-        self.seal(place)?;
-        // Whatever the process before wrote or cut back may not be on the medium.
+        // Whatever the process before wrote or cut back may not be on the medium: that is for the next sync.
         self.log.mark_dirty();
-        self.cut_back.store(true, Ordering::Release);
+        self.seal(place)?;
+        self.unsettled.store(true, Ordering::Release);
         Ok(SegmentRecovery { next_offset, cut: (good < length).then(|| (length - good, reason)) })
     }
 

@@ -58,6 +58,14 @@ impl<D: Disk> TxnIndex<D> {
         })
     }
 
+    /// Whether the file can be read as an index.
+    pub(crate) fn is_sound(&self, place: Place<'_, D>) -> Result<bool, LogError> {
+        match self.with(place, |_| Ok(())) {
+            Err(LogError::Malformed { .. }) => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
     /// Writes what the file lacks.
     pub(crate) fn store(&self, place: Place<'_, D>) -> Result<(), LogError> {
         match &mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner) {
