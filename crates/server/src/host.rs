@@ -11,8 +11,8 @@ use std::time::Duration;
 pub(crate) struct Threads {
     jobs: Mutex<JobQueue>,
     job_ready: Condvar,
-    controller: Mutex<Signal>,
-    controller_ready: Condvar,
+    controller: Bell,
+    timers: Bell,
     /// How many threads a start or a stop may use at once.
     parallel: usize,
 }
@@ -67,10 +67,48 @@ impl Threads {
         }
     }
 
-    /// Waits until the controller has something to do, for no longer than `patience`.
-    pub(crate) fn wait_for_controller(&self, patience: Duration) -> Woken {
-        let signal = lock(&self.controller);
-        let waited = self.controller_ready.wait_timeout_while(signal, patience, |signal| *signal == Signal::Quiet);
+    /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
+    pub(crate) fn close_bells(&self) {
+        self.controller.ring(Signal::Closed);
+        self.timers.ring(Signal::Closed);
+    }
+
+    /// Where the controller's thread waits for something to do.
+    pub(crate) fn controller(&self) -> &Bell {
+        &self.controller
+    }
+
+    /// Where the timers' thread waits for a sooner deadline.
+    pub(crate) fn timers(&self) -> &Bell {
+        &self.timers
+    }
+
+    pub(crate) fn close_jobs(&self) {
+        lock(&self.jobs).closed = true;
+        self.job_ready.notify_all();
+    }
+}
+
+/// What a thread waits at. Rung while nobody waits, it is heard by the next who does.
+#[derive(Default)]
+pub(crate) struct Bell {
+    signal: Mutex<Signal>,
+    rung: Condvar,
+}
+
+impl Bell {
+    fn ring(&self, with: Signal) {
+        let mut signal = lock(&self.signal);
+        if *signal != Signal::Closed {
+            *signal = with;
+            self.rung.notify_all();
+        }
+    }
+
+    /// Waits until it is rung, for no longer than `patience`.
+    pub(crate) fn wait(&self, patience: Duration) -> Woken {
+        let signal = lock(&self.signal);
+        let waited = self.rung.wait_timeout_while(signal, patience, |signal| *signal == Signal::Quiet);
         let (mut signal, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match *signal {
             Signal::Quiet => Woken::TimeOut,
@@ -80,17 +118,6 @@ impl Threads {
                 Woken::Work
             }
         }
-    }
-
-    /// The controller's thread ends; the job threads end when they have done what is queued.
-    pub(crate) fn close_controller(&self) {
-        *lock(&self.controller) = Signal::Closed;
-        self.controller_ready.notify_all();
-    }
-
-    pub(crate) fn close_jobs(&self) {
-        lock(&self.jobs).closed = true;
-        self.job_ready.notify_all();
     }
 }
 
@@ -126,10 +153,10 @@ impl Host for Threads {
     }
 
     fn wake_controller(&self) {
-        let mut signal = lock(&self.controller);
-        if *signal == Signal::Quiet {
-            *signal = Signal::Work;
-            self.controller_ready.notify_one();
-        }
+        self.controller.ring(Signal::Work);
+    }
+
+    fn wake_timers(&self) {
+        self.timers.ring(Signal::Work);
     }
 }

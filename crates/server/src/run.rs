@@ -38,7 +38,8 @@ pub struct Running {
     node: Arc<Node<RealDisk>>,
     runtime: Option<Runtime>,
     threads: Arc<Threads>,
-    controller: Option<JoinHandle<()>>,
+    /// The controller's thread and the timers'.
+    loops: Vec<JoinHandle<()>>,
     jobs: Vec<JoinHandle<()>>,
     failed: Arc<AtomicBool>,
     /// The listeners by name, with the addresses that they have.
@@ -48,6 +49,8 @@ pub struct Running {
 
 /// The most bytes of free buffers that are kept.
 const POOL_BYTES: usize = 64 << 20;
+/// Where there is no deadline.
+const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
 const JOB_THREADS: usize = 2;
 
@@ -98,7 +101,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         node,
         runtime: None,
         threads,
-        controller: None,
+        loops: Vec::new(),
         jobs: Vec::new(),
         failed: Arc::default(),
         listeners: bound.iter().map(|b| (b.listener.name.clone(), b.address)).collect(),
@@ -129,7 +132,7 @@ impl Running {
         let (threads, node, failed) = (Arc::clone(&self.threads), Arc::clone(&self.node), Arc::clone(&self.failed));
         let patience = Duration::from_millis(u64::try_from(config.lifecycle.heartbeat_interval_ms).unwrap_or(2000));
         let body = move || {
-            while threads.wait_for_controller(patience) != Woken::Closed {
+            while threads.controller().wait(patience) != Woken::Closed {
                 if let Err(error) = node.step_controller(now()) {
                     tracing::error!("the metadata log cannot be written, and nothing can go on without it: {error}");
                     failed.store(true, Ordering::SeqCst);
@@ -137,7 +140,18 @@ impl Running {
                 }
             }
         };
-        self.controller = Some(spawn("controller", Box::new(body))?);
+        self.loops.push(spawn("controller", Box::new(body))?);
+        let (threads, node) = (Arc::clone(&self.threads), Arc::clone(&self.node));
+        let body = move || {
+            let patience = || match node.next_timeout() {
+                Some(deadline) => deadline.saturating_since(clock::instant()),
+                None => LONG,
+            };
+            while threads.timers().wait(patience()) != Woken::Closed {
+                node.handle_timeouts(now());
+            }
+        };
+        self.loops.push(spawn("timers", Box::new(body))?);
         Ok(())
     }
 
@@ -179,11 +193,11 @@ impl Running {
         let Some(runtime) = self.runtime.take() else { return };
         // Requests that are being handled end; those that wait are let go.
         runtime.shutdown_timeout(Duration::from_secs(1));
-        self.threads.close_controller();
-        if let Some(controller) = self.controller.take()
-            && controller.join().is_err()
-        {
-            tracing::error!("the controller's thread has failed");
+        self.threads.close_bells();
+        for thread in self.loops.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("the controller's thread or the timers' has failed");
+            }
         }
         if !self.has_failed() {
             self.node.stop(now());

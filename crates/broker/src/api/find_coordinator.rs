@@ -2,7 +2,7 @@
 //! have no coordinator yet.
 
 use super::throttle::NOT_THROTTLED_MS;
-use crate::node::Node;
+use crate::node::{Node, OFFSETS_TOPIC};
 use crate::request::{Answer, Context};
 use ottla_machine::Disk;
 use ottla_security::AclOperation;
@@ -12,7 +12,6 @@ use ottla_wire::api::{FindCoordinatorRequest, FindCoordinatorResponse};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Where a coordinator listens.
 type Address = (i32, String, i32);
@@ -66,8 +65,8 @@ fn find<D: Disk>(node: &Node<D>, context: &Context, kind: i8, key: &str) -> Resu
         return Err(ErrorCode::CoordinatorNotAvailable);
     };
     let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-    let index = 0.min(count * key.len() as i32);
-    let leader = topic.partitions.get(&index).map(|partition| partition.leader);
+    let index = ottla_group::partition_for(key, count).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let leader = topic.partitions.get(&index.0).map(|partition| partition.leader);
     let broker = leader.and_then(|id| image.brokers.get(&id)).filter(|broker| !broker.fenced);
     let endpoint = broker.and_then(|broker| broker.endpoint(&context.connection.listener).map(|e| (broker.id, e)));
     let (id, endpoint) = endpoint.ok_or(ErrorCode::CoordinatorNotAvailable)?;

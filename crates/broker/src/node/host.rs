@@ -18,4 +18,7 @@ pub trait Host: Send + Sync {
 
     /// [`super::Node::step_controller`] has something to do.
     fn wake_controller(&self);
+
+    /// [`super::Node::next_timeout`] may be sooner than it was.
+    fn wake_timers(&self);
 }

@@ -20,7 +20,8 @@ mod stop;
 mod topic_config;
 mod upkeep;
 
-pub use coordinators::Coordinators;
+use coordinators::Coordinators;
+pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job};
 pub use published::Published;
 pub use settings::{Authorization, InternalTopic, Place, Settings};

@@ -1,11 +1,12 @@
 //! The start of a node, up to the moment when its listeners may open: directories, election, activation, the first
 //! publication, registration, unfencing.
 
+use super::coordinators::Coordinators;
 use super::directories::Directories;
 use super::lifecycle::Wish;
 use super::quorum::Quorum;
 use super::step::ControllerState;
-use super::{Coordinators, Host, Node, Published, Settings, StartError};
+use super::{Host, Node, Published, Settings, StartError};
 use crate::request::Now;
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
