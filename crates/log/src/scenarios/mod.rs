@@ -5,6 +5,7 @@ mod append;
 mod concurrency;
 mod crashes;
 mod damage;
+mod kafka;
 mod lifecycle;
 mod lookup;
 mod read;
