@@ -7,6 +7,8 @@
 //! closing any descriptor of it would let go of the lock.
 
 mod lock;
+#[cfg(test)]
+mod log_on_disk;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_io::disk::RealDisk;
+use super::RealDisk;
 use ottla_log::directory::{CleanShutdown, LogDirectory};
 use ottla_log::{
     AppendOrigin, AppendOutcome, Log, LogConfig, MinOneBatch, OpenOptions, ReadBound, Recovery, Scratch, ShutdownKind,
