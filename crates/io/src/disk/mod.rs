@@ -9,6 +9,8 @@
 mod lock;
 #[cfg(test)]
 mod log_on_disk;
+#[cfg(test)]
+mod log_under_load;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

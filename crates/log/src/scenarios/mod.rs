@@ -2,7 +2,6 @@
 //! property test that mixes them with crashes.
 
 mod append;
-mod concurrency;
 mod crashes;
 mod damage;
 mod kafka;
