@@ -19,6 +19,7 @@ use crate::log::{Log, OffsetMetadata, State, Status, TopicId, View};
 use crate::partition_metadata;
 use crate::producers::Producers;
 use crate::read::floor_segment;
+use crate::roll::store_snapshot;
 use crate::segment::{Place, Segment};
 use replay::{Transactions, replay, see};
 
@@ -151,6 +152,10 @@ impl<'a, D: Disk> Opening<'a, D> {
                 // The end of the segment before was lost. Only compaction leaves such gaps by right.
                 self.remove_segments_from(at, &format!("it begins above {known_end}, where the log ends now"))?;
                 break;
+            }
+            if at > 0 && self.segments[at].base_offset() == known_end {
+                // As at a roll: the next recovery need not begin at the start.
+                store_snapshot(self.place.disk, self.place.dir, &mut self.producers)?;
             }
             if self.recover_segment(at)? {
                 break;
