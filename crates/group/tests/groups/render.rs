@@ -21,7 +21,7 @@ pub(crate) fn answer(names: &mut Names, version: i16, answer: &GroupAnswer) -> S
                 return code(answer.error_code);
             }
             let protocol = answer.protocol_name.as_deref().unwrap_or("-");
-            format!("synced protocol={protocol} assignment={:?}", String::from_utf8_lossy(&answer.assignment))
+            format!("synced protocol={protocol} assignment={}", shown(&answer.assignment))
         }
         GroupAnswer::Heartbeat(answer) => {
             encode_to_vec(answer, version).unwrap();
@@ -83,6 +83,11 @@ pub(crate) fn answer(names: &mut Names, version: i16, answer: &GroupAnswer) -> S
     }
 }
 
+/// Text as it is; none as a dash.
+pub(crate) fn shown(text: &[u8]) -> String {
+    if text.is_empty() { "-".to_owned() } else { String::from_utf8_lossy(text).into_owned() }
+}
+
 fn code(code: i16) -> String {
     ErrorCode::from_code(code).name().to_owned()
 }
@@ -111,26 +116,27 @@ fn join(names: &mut Names, answer: &JoinGroupResponse<'_>) -> String {
 pub(crate) fn described(names: &mut Names, version: i16, group: &DescribedGroup<'_>) -> Vec<String> {
     let answer = DescribeGroupsResponse { groups: vec![group.clone()], ..Default::default() };
     encode_to_vec(&answer, version).unwrap();
-    let mut first = format!("{} {}", group.group_id, group.group_state);
+    let mut first = format!("{} {}", group.group_id, shown(group.group_state.as_bytes()));
     if group.error_code != 0 {
         first += &format!(" {}", code(group.error_code));
     }
     if let Some(message) = &group.error_message {
-        first += &format!(" {message:?}");
+        first += &format!(" ({message})");
     }
     if group.error_code == 0 && group.group_state != "Dead" {
-        first += &format!(" type={:?} protocol={:?}", group.protocol_type, group.protocol_data);
+        let (kind, protocol) = (shown(group.protocol_type.as_bytes()), shown(group.protocol_data.as_bytes()));
+        first += &format!(" type={kind} protocol={protocol}");
     }
     let mut lines = vec![first];
     for member in &group.members {
         let instance = member.group_instance_id.as_deref().map(|id| format!("/{id}")).unwrap_or_default();
         lines.push(format!(
-            "{}{instance} {}{} metadata={}B assignment={:?}",
+            "{}{instance} {}{} metadata={}B assignment={}",
             names.show(&member.member_id),
             member.client_id,
             member.client_host,
             member.member_metadata.len(),
-            String::from_utf8_lossy(&member.member_assignment),
+            shown(&member.member_assignment),
         ));
     }
     lines
@@ -171,16 +177,16 @@ fn record(names: &mut Names, key: &GroupKey<'_>, value: Option<&[u8]>) -> String
             let members: Vec<String> = value
                 .members
                 .iter()
-                .map(|m| format!("{}={:?}", names.show(&m.member_id), String::from_utf8_lossy(&m.assignment)))
+                .map(|m| format!("{}={}", names.show(&m.member_id), shown(&m.assignment)))
                 .collect();
             format!(
-                "group v{version} {} generation={} type={:?} protocol={} leader={} members={}",
+                "group v{version} {} generation={} type={} protocol={} leader={} members={}",
                 key.group,
                 value.generation,
-                value.protocol_type,
+                shown(value.protocol_type.as_bytes()),
                 value.protocol.as_deref().unwrap_or("-"),
                 value.leader.as_deref().map_or("-".to_owned(), |leader| names.show(leader)),
-                members.join(","),
+                shown(members.join(",").as_bytes()),
             )
         }
         (other, _) => format!("{} {}", other.id(), if value.is_some() { "set" } else { "gone" }),

@@ -258,7 +258,7 @@ fn list(bed: &mut Bed, words: &Words<'_>) -> Vec<String> {
             .iter()
             .map(|group| {
                 let (id, kind, state) = (&group.group_id, &group.group_type, &group.group_state);
-                format!("{id} {kind} {state} protocol_type={:?}", group.protocol_type)
+                format!("{id} {kind} {state} protocol_type={}", render::shown(group.protocol_type.as_bytes()))
             })
             .collect(),
     }

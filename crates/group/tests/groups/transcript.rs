@@ -140,6 +140,14 @@ impl Bed {
         bed
     }
 
+    /// A shard over a log that somebody else wrote.
+    pub(crate) fn over(log: MemLog) -> Bed {
+        let mut bed = Bed::new(GroupSettings::default());
+        bed.log = log;
+        bed.lead();
+        bed
+    }
+
     fn lead(&mut self) {
         self.epoch += 1;
         self.shard.elected(LeaderEpoch(self.epoch));
@@ -205,7 +213,7 @@ impl Bed {
         lines
     }
 
-    fn run(&mut self, command: &str) -> Vec<String> {
+    pub(crate) fn run(&mut self, command: &str) -> Vec<String> {
         let words = Words(command.split_whitespace().collect());
         let first = words.plain().next().unwrap_or_default().to_owned();
         match words.0[0] {
@@ -270,7 +278,11 @@ pub(crate) fn transcript(text: &str) {
 
 /// Runs a transcript and compares what comes back.
 pub(crate) fn transcript_with(settings: GroupSettings, text: &str) {
-    let mut bed = Bed::new(settings);
+    transcript_on(Bed::new(settings), text);
+}
+
+/// Runs a transcript on a log that has something in it already.
+pub(crate) fn transcript_on(mut bed: Bed, text: &str) {
     let expected: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut actual = Vec::new();
     for command in expected.iter().filter_map(|line| line.strip_prefix("> ")) {
