@@ -259,6 +259,9 @@ impl<S: RecordMachine, E> Shard<S, E> {
     }
 
     fn commit_versions(&mut self, high_watermark: Offset) {
+        if self.versions.is_empty() {
+            return;
+        }
         while self.versions.front().is_some_and(|(end, _)| *end <= high_watermark) {
             if let Some((_, state)) = self.versions.pop_front() {
                 self.committed = state;

@@ -137,3 +137,44 @@ fn a_group_over_the_limit_rebalances_when_it_is_loaded() {
         ",
     );
 }
+
+#[test]
+fn while_the_log_is_read_members_are_kept_and_others_are_told_to_wait() {
+    transcript(
+        "
+        > join a g=g v=3
+        waits
+        > elect
+        a <- NOT_COORDINATOR member=a#1
+        > heartbeat g=g member=a#1 gen=1
+        NONE
+        > join a g=g
+        COORDINATOR_LOAD_IN_PROGRESS member=
+        > sync a g=g member=a#1 gen=1
+        COORDINATOR_LOAD_IN_PROGRESS
+        > leave a g=g members=a#1
+        COORDINATOR_LOAD_IN_PROGRESS
+        > commit x g=s t-0=1
+        t-0=COORDINATOR_LOAD_IN_PROGRESS
+        > fetch x g=s t-0
+        COORDINATOR_LOAD_IN_PROGRESS
+        > offset-delete x g=s t-0
+        COORDINATOR_LOAD_IN_PROGRESS
+        > delete x s
+        s=COORDINATOR_LOAD_IN_PROGRESS
+        > describe g
+        g - COORDINATOR_LOAD_IN_PROGRESS
+        > list
+        COORDINATOR_LOAD_IN_PROGRESS
+        > reload
+        > list
+        g classic Empty protocol_type=-
+        ",
+    );
+}
+
+#[test]
+fn a_shard_may_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<ottla_group::GroupShard>();
+}

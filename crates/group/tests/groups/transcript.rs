@@ -7,7 +7,7 @@
 //! `heartbeat g=G member=M gen=N [instance=I]`, `leave NAME g=G [v=5] members=M,M/INSTANCE,/INSTANCE`,
 //! `commit NAME g=G [v=9] [member=M] [gen=N] [retention=MS] t-0=5 t-1=7:metadata`, `fetch NAME g=G [v=9] [stable] [t-0 …]`,
 //! `offset-delete NAME g=G t-0 …`, `describe G [v=6]`, `list [states=A,B] [types=A]`, `delete NAME G …`, `topic-deleted NAME`,
-//! `wait MS`, `hold`, `release`, `fail CODE`, `heal`, `resign`, `reload`, `records`, `cancel NAME`.
+//! `wait MS`, `hold`, `release`, `fail CODE`, `heal`, `resign`, `elect` (and not load), `reload`, `limit SIZE`, `records`, `cancel NAME`.
 //! Member ids are random: they are shown, and given, as the client's name and a running number, `a#1`.
 
 use crate::render;
@@ -244,6 +244,11 @@ impl Bed {
             }
             "resign" => {
                 self.shard.resigned();
+                self.outputs()
+            }
+            "elect" => {
+                self.epoch += 1;
+                self.shard.elected(LeaderEpoch(self.epoch));
                 self.outputs()
             }
             "reload" => {
