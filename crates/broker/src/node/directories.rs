@@ -117,8 +117,9 @@ fn open<D: Disk>(disk: &D, path: &Path, settings: &Settings) -> Result<(LogDirec
         _ => StartError::Log(error.to_string()),
     })?;
     let Some(meta) = files.meta().cloned() else { return Err(StartError::NotFormatted(path.to_owned())) };
-    let stranger =
-        |what, found: String, expected: String| Err(StartError::Stranger { path: path.to_owned(), what, found, expected });
+    let stranger = |what, found: String, expected: String| {
+        Err(StartError::Stranger { path: path.to_owned(), what, found, expected })
+    };
     if meta.cluster_id != settings.place.cluster_id {
         return stranger("cluster", meta.cluster_id, settings.place.cluster_id.clone());
     }
