@@ -2,6 +2,7 @@
 
 mod ci;
 mod codegen;
+mod compat;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -11,6 +12,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   ci        install what is needed, then format, lint, tidy, test and run compat/
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
+  compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
+  kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
   tidy      the house's rules: layers, bans, sizes, words";
 
 fn main() -> ExitCode {
@@ -28,6 +31,8 @@ fn run() -> Result<()> {
     match args.first().map(String::as_str) {
         Some("ci") => ci::run(),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
+        Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
+        Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
         Some("tidy") => tidy::run(),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),
         None => bail!("{USAGE}"),

@@ -1,1 +1,11 @@
-//! A whole node without sockets: the API table and one file per API.
+//! A whole node without sockets: the API table with one file per API, the controller's requests, and the node that holds
+//! metadata, partitions and coordinators together. Sockets, threads and clocks are `server`'s.
+
+mod api;
+mod controller;
+mod node;
+mod request;
+
+pub use node::{Authorization, Host, InternalTopic, Job, Node, Place, Published, Settings, StartError};
+pub use ottla_replica::Wake;
+pub use request::{Answer, Connection, ListenerKind, Now, Parked, Reply, Worker};

@@ -5,7 +5,7 @@ use crate::node::Node;
 use ottla_log::{FetchedSlice, Scratch};
 use ottla_machine::{Disk, Instant, Timestamp};
 use ottla_replica::Wake;
-use ottla_security::{Action, AclOperation, ClientHost, Principal, RequestContext, ResourceType};
+use ottla_security::{AclOperation, Action, ClientHost, Principal, RequestContext, ResourceType};
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, DecodeError, Encode, Reader, Writer};
 use std::sync::Arc;
@@ -70,6 +70,10 @@ pub trait Parked<D: Disk>: Send {
     /// When to ask again at the latest.
     fn deadline(&self) -> Option<Instant>;
 
+    /// Registers once more for what it waits for: each registration wakes once. The connection calls this after it was
+    /// woken to no avail, then resumes again before it sleeps.
+    fn wait_again(&mut self, _node: &Node<D>) {}
+
     /// The connection is gone.
     fn cancel(&mut self, _node: &Node<D>) {}
 }
@@ -78,7 +82,7 @@ pub trait Parked<D: Disk>: Send {
 pub struct Reply<D: Disk> {
     pub bytes: Vec<u8>,
     /// Each stands before the byte at its place.
-    pub slices: Vec<(usize, FetchedSlice<D>)>,
+    pub slices: Vec<(usize, FetchedSlice<D::File>)>,
 }
 
 /// Why a frame is not a request. The connection is closed.

@@ -136,41 +136,51 @@ impl<D: Disk> Log<D> {
     /// Takes the segments off the log that retention lets go (`retention.ms`, `retention.bytes`, the log's start); the job
     /// removes their files. `None` if there are none. Only segments below the high watermark go.
     pub fn delete_old_segments(&self, now: Timestamp) -> Result<Option<DeleteJob<D>>, LogError> {
+        let segments = self.segments();
+        // Decided without the lock: a segment's time may have to be read from its index.
+        let count = self.count_deletable(&segments, now);
+        if count == 0 {
+            return Ok(None);
+        }
+        if count == segments.len() {
+            self.roll(now)?;
+        }
+        let mut state = self.state();
+        self.check_online(&state)?;
+        let unchanged = {
+            let view = self.view();
+            view.segments.len() > count && view.segments.iter().zip(&segments[..count]).all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        // A truncation came between: the next round decides anew.
+        if unchanged { self.take_off(&mut state, &segments, count).map(Some) } else { Ok(None) }
+    }
+
+    fn count_deletable(&self, segments: &Segments<D>, now: Timestamp) -> usize {
         let config = self.config();
         let dir = self.dir();
         let place = self.place(&dir);
-        let mut state = self.state();
-        self.check_online(&state)?;
-        let segments = self.segments();
         let offsets = self.offsets();
         let deletes = config.cleanup_policy.deletes();
-        let excess = i64::try_from(self.size()).unwrap_or(i64::MAX).saturating_sub(config.retention_bytes);
-        let mut excess = if deletes && config.retention_bytes >= 0 { excess } else { 0 };
+        let total: u64 = segments.iter().map(|segment| segment.size()).sum();
+        let surplus_of = |retention_bytes| i64::try_from(total).unwrap_or(i64::MAX).saturating_sub(retention_bytes);
+        let mut excess = if deletes && config.retention_bytes >= 0 { surplus_of(config.retention_bytes) } else { 0 };
         let mut count = 0;
         for (at, segment) in segments.iter().enumerate() {
             let next_base = segments.get(at + 1).map(|next| next.base_offset());
             let upper_bound = next_base.unwrap_or(offsets.log_end_offset.0);
             let size = i64::try_from(segment.size()).unwrap_or(i64::MAX);
             let too_old = || now.0.saturating_sub(segment.largest_timestamp(place)) > config.retention_ms;
-            let expired = deletes && config.retention_ms >= 0 && too_old();
-            let surplus = excess > 0 && excess - size >= 0;
             let below_start = next_base.is_some_and(|base| base <= offsets.log_start_offset.0);
+            let surplus = excess > 0 && excess - size >= 0;
             let last_and_empty = next_base.is_none() && size == 0;
-            if upper_bound > offsets.high_watermark.0 || last_and_empty || !(expired || surplus || below_start) {
+            let goes = below_start || surplus || (deletes && config.retention_ms >= 0 && too_old());
+            if upper_bound > offsets.high_watermark.0 || last_and_empty || !goes {
                 break;
             }
             excess -= size;
             count = at + 1;
         }
-        if count == 0 {
-            return Ok(None);
-        }
-        if count == segments.len() {
-            drop(state);
-            self.roll(now)?;
-            state = self.state();
-        }
-        self.take_off(&mut state, &segments, count).map(Some)
+        count
     }
 
     /// Takes the first `count` of these segments off the log, which has more than that.
@@ -188,8 +198,8 @@ impl<D: Disk> Log<D> {
         state.producers.forget_completed_below(start);
         self.publish_first_unstable(state);
         state.names_changed = true;
-        let bases: Vec<i64> = removed.iter().map(|segment| segment.base_offset()).collect();
-        let snapshots: Vec<i64> = bases.into_iter().filter(|base| state.producers.snapshots.remove(base)).collect();
+        let bases = removed.iter().map(|segment| segment.base_offset());
+        let snapshots: Vec<i64> = bases.filter(|base| state.producers.snapshots.remove(base)).collect();
         state.unsynced_snapshots.retain(|offset| !snapshots.contains(offset));
         Ok(DeleteJob { disk: self.inner.disk.clone(), dir: self.dir(), segments: removed, snapshots })
     }

@@ -22,10 +22,12 @@ mod partition_metadata;
 mod producers;
 mod read;
 mod roll;
+#[cfg(test)]
+mod scenarios;
 mod segment;
 mod truncate;
 
-pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch};
+pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 pub use config::{CleanupPolicy, CompressionPolicy, LogConfig};
 pub use epochs::{EpochEnd, EpochEntry};
 pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ottla_machine::{Disk, Offset, Timestamp};
 
-use crate::error::{LogError, OffsetOutOfRange, ReadError};
+use crate::error::{LogError, OffsetOutOfRange, ReadError, doing};
 use crate::file_names::{PRODUCER_SNAPSHOT, offset_file};
 use crate::jobs::remove_segment_files;
 use crate::log::{Log, OffsetMetadata, State, Status};
@@ -102,8 +102,6 @@ impl<D: Disk> Log<D> {
         }
         let before = active.size();
         active.truncate_to(place, offset.0)?;
-        state.names_changed = true;
-        state.recovery_point = state.recovery_point.min(offset.0);
         // The batch that held the offset went whole, so the end can lie below it; in a gap between batches it is the offset.
         let cut_off = active.size() < before;
         let end = if cut_off {
@@ -111,6 +109,7 @@ impl<D: Disk> Log<D> {
         } else {
             offset.0
         };
+        state.recovery_point = state.recovery_point.min(end);
         {
             let mut epochs = self.epochs();
             epochs.truncate_from_end(offset);
@@ -123,7 +122,12 @@ impl<D: Disk> Log<D> {
             view.high_watermark = view.high_watermark.min(view.end.offset.0);
             view.forget_known();
         }
-        self.rebuild_producers(state, now)
+        self.rebuild_producers(state, now)?;
+        // Durable at once: after a crash, what was cut must not come back behind what is appended next.
+        active.sync(place)?;
+        self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
+        state.names_changed = false;
+        Ok(())
     }
 
     fn restart_at(&self, state: &mut State, offset: Offset, log_start_offset: Offset) -> Result<(), LogError> {
@@ -154,7 +158,10 @@ impl<D: Disk> Log<D> {
             let segment = Segment::create(self.place(&dir), offset.0, &self.config(), 0)?;
             self.view().segments = Arc::new(vec![Arc::new(segment)]);
         }
-        state.names_changed = true;
+        if state.on_disk {
+            self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
+        }
+        state.names_changed = false;
         Ok(())
     }
 

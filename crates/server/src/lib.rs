@@ -1,3 +1,11 @@
-//! The node as a program: configuration, listeners, start and stop.
+//! The node as a program: configuration, storage, listeners, start and stop.
 
 pub mod config;
+mod connection;
+mod host;
+mod listen;
+mod run;
+mod settings;
+pub mod storage;
+
+pub use run::{RunError, Running, start};

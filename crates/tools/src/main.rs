@@ -1,3 +1,50 @@
 //! The `ottla` binary: one command per file, under Kafka's names.
 
-fn main() {}
+mod commands;
+
+use clap::{Parser, Subcommand};
+use commands::{server_start, storage};
+use std::process::ExitCode;
+
+/// Fresh memory is dear, and a broker's is used again and again: this allocator keeps what it has near.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "ottla", version, about = "Apache Kafka, whole, in one binary.")]
+#[command(after_help = "Without a command, a single node starts on localhost:9092 with its data in ./data.")]
+struct Ottla {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a node with a properties file (kafka-server-start.sh)
+    ServerStart(server_start::Options),
+    /// Format a node's directories, or say what is in them (kafka-storage.sh)
+    Storage(storage::Options),
+}
+
+fn main() -> ExitCode {
+    let ottla = match Ottla::try_parse() {
+        Ok(ottla) => ottla,
+        Err(error) => {
+            // Help goes to standard output and is no failure; the rest is one.
+            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if error.print().is_ok() { code } else { ExitCode::FAILURE };
+        }
+    };
+    let done = match ottla.command {
+        None => server_start::run_embedded(),
+        Some(Command::ServerStart(options)) => server_start::run(&options),
+        Some(Command::Storage(options)) => storage::run(options),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -71,12 +71,7 @@ fn response<D: Disk>(node: &Node<D>, context: &Context) -> ApiVersionsResponse<'
             ListenerKind::Broker => info.told_by_broker,
             ListenerKind::Controller => info.told_by_controller,
         }?;
-        Some(ApiVersion {
-            api_key: *key as i16,
-            min_version: range.low,
-            max_version: range.high,
-            ..Default::default()
-        })
+        Some(ApiVersion { api_key: *key as i16, min_version: range.low, max_version: range.high, ..Default::default() })
     };
     let published = node.published();
     let image = &published.image;

@@ -8,9 +8,7 @@ use ottla_machine::Disk;
 use ottla_metadata::controller::{is_internal_topic, validate_topic_name};
 use ottla_metadata::image::{Image, NO_LEADER, Partition, Topic};
 use ottla_security::{AclOperation, ResourceType};
-use ottla_wire::api::metadata_response::{
-    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
+use ottla_wire::api::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use ottla_wire::api::{MetadataRequest, MetadataResponse};
 use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeSet;
@@ -152,9 +150,8 @@ fn by_names<D: Disk>(
 }
 
 fn describe(context: &Context, image: &Image, topic: &Topic) -> ResponseTopic {
-    let partition = |(index, partition): (&i32, &std::sync::Arc<Partition>)| {
-        describe_partition(context, image, *index, partition)
-    };
+    let partition =
+        |(index, partition): (&i32, &std::sync::Arc<Partition>)| describe_partition(context, image, *index, partition);
     ResponseTopic {
         name: Some(topic.name.to_string().into()),
         topic_id: topic.id,

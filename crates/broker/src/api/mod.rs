@@ -22,8 +22,6 @@ mod offset_for_leader_epoch;
 mod produce;
 mod throttle;
 
-pub use fetch::FetchLimits;
-
 use crate::node::Node;
 use crate::request::{Answer, Connection, Context, FrameError, ListenerKind, Now, Worker};
 use ottla_machine::Disk;
@@ -105,7 +103,7 @@ pub(crate) fn handle<D: Disk>(
     worker: &mut Worker,
 ) -> Answer<D> {
     let answer = Context::parse(connection, frame, now)
-        .and_then(|(context, mut reader)| dispatch(node, &context, &mut reader, frame, worker));
+        .and_then(|(context, mut reader)| dispatch(node, &context, &mut reader, worker));
     match answer {
         Ok(answer) => answer,
         Err(error) => Answer::Close(error.to_string()),
@@ -116,7 +114,6 @@ fn dispatch<D: Disk>(
     node: &Node<D>,
     context: &Context,
     reader: &mut Reader<'_>,
-    frame: &[u8],
     worker: &mut Worker,
 ) -> Result<Answer<D>, FrameError> {
     if !served(context.connection.kind).contains(&context.key) {
@@ -156,6 +153,6 @@ fn dispatch<D: Disk>(
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups => groups::handle(node, context, reader)?,
         // What is left is the controller's.
-        _ => forward::handle(node, context, frame),
+        _ => forward::handle(node, context, reader.rest()),
     })
 }

@@ -4,7 +4,7 @@ use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::batch::{Batch, Batches};
 
 use super::leader::producer_batch;
-use super::{AppendOutcome, Appended, Scratch};
+use super::{AppendOutcome, Appended, Scratch, SegmentRoll};
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::log::{Log, State};
@@ -54,6 +54,7 @@ impl<D: Disk> Log<D> {
             return Err(AppendError::UnexpectedOffset { first, expected });
         }
         let mut from = 0;
+        let mut rolled = SegmentRoll::Stayed;
         let mut rest = &bytes[..valid];
         while from < scratch.headers.len() {
             let run = run_length(&scratch.headers[from..], config.segment_bytes as usize);
@@ -61,10 +62,13 @@ impl<D: Disk> Log<D> {
             let size = headers.iter().map(|header| header.size_in_bytes()).sum();
             let (part, after) = rest.split_at(size);
             let staged = stage(&state, part)?;
-            self.write_batches(&mut state, &config, headers, &[part], staged, now)?;
+            let roll = self.write_batches(&mut state, &config, headers, &[part], staged, now)?;
+            if roll == SegmentRoll::Rolled {
+                rolled = SegmentRoll::Rolled;
+            }
             (rest, from) = (after, from + run);
         }
-        Ok(self.appended(first, valid, scratch))
+        Ok(Appended { roll: rolled, ..self.appended(first, valid, scratch) })
     }
 
     /// Fills `scratch.headers` with the batches to append; gives how many bytes they are.
@@ -120,6 +124,7 @@ impl<D: Disk> Log<D> {
             bytes,
             records: scratch.headers.iter().map(|header| u64::from(header.record_count.max(0).unsigned_abs())).sum(),
             outcome: AppendOutcome::Appended,
+            roll: SegmentRoll::Stayed,
         }
     }
 
@@ -135,6 +140,7 @@ impl<D: Disk> Log<D> {
             bytes: 0,
             records: 0,
             outcome: AppendOutcome::Nothing,
+            roll: SegmentRoll::Stayed,
         }
     }
 }

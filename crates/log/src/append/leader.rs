@@ -4,7 +4,7 @@ use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::batch::{Batch, ControlRecordType, EndTransactionMarker, HEADER_LEN, TimestampType};
 
 use super::validate::{Body, Validated, single_batch, validate};
-use super::{AppendOrigin, AppendOutcome, Appended, Scratch};
+use super::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::log::{Log, State};
@@ -71,7 +71,7 @@ impl<D: Disk> Log<D> {
             Body::Input => batch.record_bytes(),
             Body::Rewritten => &scratch.rewritten[HEADER_LEN..],
         };
-        self.write_batches(state, config, &[header], &[&header.encode(), body], staged, now)?;
+        let roll = self.write_batches(state, config, &[header], &[&header.encode(), body], staged, now)?;
         let append_time = config.message_timestamp_type == TimestampType::LogAppendTime;
         Ok(Appended {
             first_offset: next_offset,
@@ -83,6 +83,7 @@ impl<D: Disk> Log<D> {
             bytes: header.size_in_bytes(),
             records: u64::from(header.record_count.unsigned_abs()),
             outcome: AppendOutcome::Appended,
+            roll,
         })
     }
 
@@ -99,6 +100,7 @@ impl<D: Disk> Log<D> {
             bytes: 0,
             records: 0,
             outcome: AppendOutcome::Duplicate,
+            roll: SegmentRoll::Stayed,
         }
     }
 }

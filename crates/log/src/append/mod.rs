@@ -11,6 +11,8 @@ mod write;
 use ottla_machine::{Offset, Timestamp};
 use ottla_wire::batch::{BatchHeader, Codecs};
 
+pub(crate) use leader::producer_batch;
+
 /// Who appends, and therefore what is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOrigin {
@@ -38,6 +40,15 @@ pub struct Appended {
     pub bytes: usize,
     pub records: u64,
     pub outcome: AppendOutcome,
+    pub roll: SegmentRoll,
+}
+
+/// Whether an append began a segment. If so, a sync is due soon: a recovery reads all that was not synced, and the end of an
+/// unsynced segment that is lost takes those behind it with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentRoll {
+    Stayed,
+    Rolled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,4 +71,17 @@ pub struct Scratch {
     headers: Vec<BatchHeader>,
 }
 
-pub(crate) use leader::producer_batch;
+/// A buffer that grew beyond this for an unusual batch is given back before the next.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+impl Scratch {
+    /// Empties the buffers of a rewritten batch.
+    fn give_back(&mut self) {
+        for buffer in [&mut self.plain, &mut self.rewritten] {
+            if buffer.capacity() > KEPT_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+            buffer.clear();
+        }
+    }
+}

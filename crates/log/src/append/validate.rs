@@ -172,7 +172,7 @@ fn rewrite(
     let header = batch.header;
     // What becomes an uncompressed batch is bounded like one.
     let limit = if target == Compression::None { config.max_message_bytes as usize } else { REWRITTEN_BYTES_MAX };
-    scratch.plain.clear();
+    scratch.give_back();
     scratch.codecs.decompress(source, batch.record_bytes(), &mut scratch.plain, limit)?;
     let stamp = ProducerStamp {
         producer_id: header.producer_id,
@@ -199,7 +199,6 @@ fn rewrite(
         headers.extend(record.headers.map(|header| RecordHeader::new(header.key, header.value)));
         builder.append(header.record_timestamp(record.timestamp_delta), record.key, record.value, &headers)?;
     }
-    scratch.rewritten.clear();
     let header = builder.build(&mut scratch.codecs, &mut scratch.rewritten).map_err(too_large)?;
     if header.size_in_bytes() > config.max_message_bytes as usize {
         return Err(AppendError::MessageTooLarge { size: header.size_in_bytes(), max: config.max_message_bytes });

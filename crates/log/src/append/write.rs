@@ -3,6 +3,7 @@
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::batch::BatchHeader;
 
+use super::SegmentRoll;
 use crate::config::LogConfig;
 use crate::error::{LogError, doing};
 use crate::log::{Log, OffsetMetadata, State, Status};
@@ -20,7 +21,7 @@ impl<D: Disk> Log<D> {
         parts: &[&[u8]],
         staged: Staged,
         now: Timestamp,
-    ) -> Result<(), LogError> {
+    ) -> Result<SegmentRoll, LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         self.ensure_on_disk(state)?;
@@ -38,6 +39,7 @@ impl<D: Disk> Log<D> {
             max_timestamp: headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1),
             now_ms: now.0,
         };
+        let active = self.view().end.segment_base_offset;
         let segment = self.segment_for(state, config, first_offset, &next)?;
         if let Err(error) = segment.write(place, parts) {
             if let Err(second) = segment.cut_back(place) {
@@ -68,7 +70,7 @@ impl<D: Disk> Log<D> {
         if begun != unstable {
             view.first_unstable_offset = unstable;
         }
-        Ok(())
+        Ok(if segment.base_offset() == active.0 { SegmentRoll::Stayed } else { SegmentRoll::Rolled })
     }
 
     /// Makes the folder, and notes in it which topic it belongs to.

@@ -92,7 +92,9 @@ mod tests {
         let batch = BatchMetadata { last_sequence: 11, last_offset: 99, offset_delta: 3, timestamp: 5000 };
         writing.add_batch(2, batch);
         writing.txn_first_offset = Some(90);
-        let mut ended = ProducerEntry { coordinator_epoch: 4, last_timestamp: 6000, ..ProducerEntry::default() };
+        let mut ended = ProducerEntry::default();
+        ended.coordinator_epoch = 4;
+        ended.last_timestamp = 6000;
         ended.begin_epoch(1);
         producers.load(100, vec![(7, writing), (8, ended)], 6000, 86_400_000);
         producers

@@ -206,7 +206,7 @@ impl<D: Disk, E: Entry> Index<D, E> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
                 Err(error) => return Err(self.failed("reading", place, error)),
             };
-            state.last_stored = stored.checked_sub(1).map(|at| self.entry(place, at)).transpose()?;
+            state.last_stored = stored.checked_sub(1).map(|at| self.glance(place, at)).transpose()?;
             state.stored = Some(stored);
         }
         Ok(state)
@@ -229,6 +229,16 @@ impl<D: Disk, E: Entry> Index<D, E> {
         let bytes = &mut bytes[..E::BYTES];
         let file = self.file(place, OpenMode::ReadWrite)?;
         file.read_at(at * E::BYTES as u64, bytes).map_err(|error| self.failed("reading", place, error))?;
+        Ok(E::decode(self.base_offset, bytes))
+    }
+
+    /// Reads an entry without keeping the file open: many logs are asked for their last entry and never read.
+    fn glance(&self, place: Place<'_, D>, at: u64) -> Result<E, LogError> {
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::BYTES];
+        let file = place.disk.open(&self.path(place), OpenMode::Read);
+        let read = file.and_then(|file| file.read_at(at * E::BYTES as u64, bytes));
+        read.map_err(|error| self.failed("reading", place, error))?;
         Ok(E::decode(self.base_offset, bytes))
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Segment<D: Disk> {
     size: AtomicU64,
     /// Whether anything was changed here since the log was opened.
     written: AtomicBool,
+    /// A failed append was cut off, or a recovery has changed the files, and that is not durable yet.
+    unsettled: AtomicBool,
     offsets: Index<D, OffsetEntry>,
     times: Index<D, TimeEntry>,
     txns: TxnIndex<D>,
@@ -96,6 +98,7 @@ impl<D: Disk> Segment<D> {
             log: FileSlot::default(),
             size: AtomicU64::new(size),
             written: AtomicBool::new(false),
+            unsettled: AtomicBool::new(false),
             offsets: Index::new(base_offset, OFFSET_INDEX),
             times: Index::new(base_offset, TIME_INDEX),
             txns: TxnIndex::new(base_offset),
@@ -140,6 +143,7 @@ impl<D: Disk> Segment<D> {
 
     /// Removes what a failed write left behind the published end.
     pub(crate) fn cut_back(&self, place: Place<'_, D>) -> Result<(), LogError> {
+        self.unsettled.store(true, Ordering::Release);
         let cut = self.log_file(place)?.set_len(self.size());
         cut.map_err(|error| LogError::io("cutting back", &self.path(place, LOG), error))
     }
@@ -237,6 +241,9 @@ impl<D: Disk> Segment<D> {
     }
 
     /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk.
+    ///
+    /// A recovery begins at the segment of the recovery point and trusts those before it. Where the recovery point can be this
+    /// segment's end, and no sync of it will come, what was changed is synced here.
     pub(crate) fn seal(&self, place: Place<'_, D>) -> Result<(), LogError> {
         if self.size() > 0 {
             let max = self.max_timestamp(place);
@@ -246,7 +253,8 @@ impl<D: Disk> Segment<D> {
         }
         self.offsets.store(place)?;
         self.times.store(place)?;
-        self.txns.store(place)
+        self.txns.store(place)?;
+        if self.unsettled.load(Ordering::Acquire) || !self.log.is_dirty() { self.sync(place) } else { Ok(()) }
     }
 
     /// Finishes a segment before a clean stop; one that was only read has nothing to finish.
@@ -260,6 +268,7 @@ impl<D: Disk> Segment<D> {
         let synced = |slot: &FileSlot<D>, kind| {
             slot.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
         };
+        self.unsettled.store(false, Ordering::Release);
         synced(&self.log, LOG)?;
         self.offsets.store_pending(place)?;
         self.times.store_pending(place)?;

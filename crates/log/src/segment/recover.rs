@@ -72,11 +72,15 @@ impl<D: Disk> Segment<D> {
         let good = self.size();
         if good < length {
             self.log.mark_dirty();
-            walk.file().set_len(good).map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
+            let cut = walk.file().set_len(good);
+            cut.map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
+            // Durable at once: after another crash, the old bytes must not show behind what is appended next.
+            self.log.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
         }
-        self.seal(place)?;
-        // Whatever the process before wrote may not be on the medium.
+        // Whatever the process before wrote or cut back may not be on the medium: that is for the next sync.
         self.log.mark_dirty();
+        self.seal(place)?;
+        self.unsettled.store(true, Ordering::Release);
         Ok(SegmentRecovery { next_offset, cut: (good < length).then(|| (length - good, reason)) })
     }
 

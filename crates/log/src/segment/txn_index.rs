@@ -58,6 +58,14 @@ impl<D: Disk> TxnIndex<D> {
         })
     }
 
+    /// Whether the file can be read as an index.
+    pub(crate) fn is_sound(&self, place: Place<'_, D>) -> Result<bool, LogError> {
+        match self.with(place, |_| Ok(())) {
+            Err(LogError::Malformed { .. }) => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
     /// Writes what the file lacks.
     pub(crate) fn store(&self, place: Place<'_, D>) -> Result<(), LogError> {
         match &mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -213,7 +221,7 @@ mod tests {
         let disk = MemDisk::new();
         let place = Place { disk: &disk, dir: Path::new("/") };
         let index = TxnIndex::new(0);
-        assert_eq!(index.collect(place, 0, 100, &mut Vec::new()).unwrap(), false);
+        assert!(!index.collect(place, 0, 100, &mut Vec::new()).unwrap());
         assert!(disk.files().is_empty(), "created with the first entry");
         for entry in [txn(0, 10, 5), txn(5, 20, 15), txn(15, 30, 31)] {
             index.append(place, entry).unwrap();

@@ -1,7 +1,6 @@
 //! What a controller writes when it becomes active: an empty log gets the bootstrap records, a transaction that was
 //! left open is aborted.
 
-use super::VersionedRecord;
 use crate::features::{METADATA_VERSION, RecordVersions};
 use crate::image::{ConfigResource, Loader, config_record};
 use ottla_wire::metadata::{AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, MetadataRecord};
@@ -9,12 +8,12 @@ use ottla_wire::metadata::{AbortTransactionRecord, BeginTransactionRecord, EndTr
 /// The records of activation. `bootstrap` is what formatting left for the first controller; it is used only while the
 /// metadata has no `metadata.version`.
 #[must_use]
-pub fn activation_records(
+pub fn activation_records<'a>(
     loader: &Loader,
-    bootstrap: &[VersionedRecord],
+    bootstrap: &[(MetadataRecord<'a>, i16)],
     min_insync_replicas: i32,
-) -> Vec<VersionedRecord> {
-    let mut records: Vec<VersionedRecord> = Vec::new();
+) -> Vec<(MetadataRecord<'a>, i16)> {
+    let mut records: Vec<(MetadataRecord<'a>, i16)> = Vec::new();
     if loader.in_transaction() {
         let reason = Some("Controller failover".into());
         records.push((AbortTransactionRecord { reason, ..Default::default() }.into(), 0));

@@ -1,7 +1,7 @@
 //! Whether configurations may be what a request asks for, in the controller's words.
 
 use super::{Controller, validate_topic_name};
-use crate::config_defs::{self, BrokerLayers, ConfigError, ConfigType};
+use crate::config_defs::{self, BrokerLayers, ConfigError, ConfigType, SubscriptionError};
 use crate::image::{ConfigResource, ConfigResourceKind, Configs, Image};
 use ottla_wire::{ApiError, ErrorCode};
 
@@ -44,22 +44,13 @@ impl Controller<'_> {
                 request("Default group resources are not allowed.")
             }
             ConfigResourceKind::Group => config_defs::validate_group(configs, &self.layers()).map_err(invalid),
-            ConfigResourceKind::ClientMetrics => self.validate_client_metrics(configs),
+            ConfigResourceKind::ClientMetrics => {
+                config_defs::validate_client_metrics(&resource.name, configs).map_err(subscription)
+            }
             ConfigResourceKind::BrokerLogger => {
                 Err(ApiError::new(ErrorCode::InvalidRequest, "Unknown resource type BROKER_LOGGER"))
             }
         }
-    }
-
-    fn validate_client_metrics(&self, configs: &Configs) -> Result<(), ApiError> {
-        for (name, value) in configs {
-            let Some(def) = config_defs::client_metrics().get(name) else {
-                let message = format!("Unknown client metrics configuration: {name}");
-                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-            };
-            def.parse(value).map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.to_string()))?;
-        }
-        Ok(())
     }
 
     /// The default of a configuration whose type is LIST; None for all others.
@@ -80,4 +71,12 @@ impl Controller<'_> {
             config_defs::Default::Null | config_defs::Default::Required => String::new(),
         })
     }
+}
+
+fn subscription(error: SubscriptionError) -> ApiError {
+    let code = match &error {
+        SubscriptionError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+        SubscriptionError::InvalidConfig(_) => ErrorCode::InvalidConfig,
+    };
+    ApiError::new(code, error.to_string())
 }

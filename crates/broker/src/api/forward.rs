@@ -1,0 +1,51 @@
+//! What is the controller's to decide: the request goes to it whole, with the client's name and address, and the answer
+//! comes when its records are committed.
+
+use crate::controller::{self, Asker, Response};
+use crate::node::{Decided, Node, lock};
+use crate::request::{Answer, Context, Now, Parked, Worker};
+use ottla_machine::{Disk, Instant};
+use std::sync::{Arc, Mutex};
+
+/// The controller's answer, once it is there: a response, or why the connection is closed.
+type Slot = Arc<Mutex<Option<Result<Response, String>>>>;
+
+struct Forwarded {
+    context: Context,
+    slot: Slot,
+}
+
+/// `body` is the frame behind its header.
+pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, body: &[u8]) -> Answer<D> {
+    let slot: Slot = Arc::default();
+    let given = Arc::clone(&slot);
+    let body = body.to_vec();
+    let asker = Asker { context: context.clone(), authorizer: Arc::clone(&node.published().authorizer) };
+    let waker = Arc::clone(&context.connection.waker);
+    node.submit(Box::new(move |desk| {
+        let (records, response) = match controller::decide(desk, &asker, &body) {
+            Ok((records, response)) => (records, Ok(response)),
+            Err(error) => (Vec::new(), Err(error.to_string())),
+        };
+        let finish = move |committed: Result<(), ottla_wire::ErrorCode>| {
+            let refused = |error: ottla_wire::ErrorCode| format!("the metadata log failed: {}", error.name());
+            *lock(&given) = Some(committed.map_err(refused).and(response));
+            waker.wake();
+        };
+        Decided { records, finish: Box::new(finish) }
+    }));
+    Answer::Parked(Box::new(Forwarded { context: context.clone(), slot }))
+}
+
+impl<D: Disk> Parked<D> for Forwarded {
+    fn resume(&mut self, _node: &Node<D>, _now: Now, _worker: &mut Worker) -> Option<Answer<D>> {
+        Some(match lock(&self.slot).take()? {
+            Ok(response) => self.context.reply(&*response),
+            Err(reason) => Answer::Close(reason),
+        })
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}

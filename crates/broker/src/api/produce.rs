@@ -1,0 +1,281 @@
+//! Produce (3-13): v7 brings zstd, v8 tells which records were at fault (KIP-467), v10 who leads instead (KIP-951), v12
+//! transactions of version 2, v13 topic ids.
+//!
+//! Checked in Kafka's order: the transactional id, topic ids, the right to write, whether the partition is there, the
+//! shape of its records, acks. Every batch is appended before the next is looked at; with acks=0 nothing is answered,
+//! but an error closes the connection so that the producer hears of it.
+
+use super::metadata::leader_error;
+use super::throttle::NOT_THROTTLED_MS;
+use crate::node::{Node, Published};
+use crate::request::{Answer, Context, Worker};
+use ottla_log::{AppendError, AppendOrigin, Appended};
+use ottla_machine::Disk;
+use ottla_metadata::controller::is_internal_topic;
+use ottla_replica::{Partition, PartitionError, RequiredAcks};
+use ottla_security::{AclOperation, ResourceType};
+use ottla_wire::api::produce_request::PartitionProduceData;
+use ottla_wire::api::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_wire::api::{ProduceRequest, ProduceResponse};
+use ottla_wire::batch::{Batches, Compression};
+use ottla_wire::{ErrorCode, Uuid};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The client of Kafka's own tools, which may write to internal topics.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+pub(super) fn handle<D: Disk>(
+    node: &Node<D>,
+    context: &Context,
+    request: &ProduceRequest<'_>,
+    worker: &mut Worker,
+) -> Answer<D> {
+    let published = node.published();
+    let refused = refusal(node, context, request);
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut failed = None;
+    for topic in &request.topic_data {
+        // By id from version 13, by name before.
+        let known = match topic.topic_id.is_zero() {
+            true => published.image.topics.named(&topic.name),
+            false => published.image.topics.with_id(topic.topic_id),
+        };
+        let name = known.map_or(topic.name.as_ref(), |known| &*known.name);
+        let by_id = !topic.topic_id.is_zero() || context.version >= 13;
+        let error = match refused {
+            Some(error) => Some(error),
+            None if by_id && known.is_none() => Some(ErrorCode::UnknownTopicId),
+            None if !context.may_to_topic(node, AclOperation::Write, name) => Some(ErrorCode::TopicAuthorizationFailed),
+            None if known.is_none() => Some(ErrorCode::UnknownTopicOrPartition),
+            None => None,
+        };
+        let append = Append { context, acks: request.acks, published: &published };
+        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
+        for data in &topic.partition_data {
+            let outcome = match error {
+                Some(error) => Err(Refusal::of(error)),
+                None => append.one(name, known.map_or(Uuid::ZERO, |known| known.id), data, worker),
+            };
+            if let Err(refusal) = &outcome {
+                failed = Some(refusal.code);
+            }
+            partition_responses.push(describe(data.index, outcome));
+        }
+        responses.push(TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses,
+            ..Default::default()
+        });
+    }
+    match (request.acks, failed) {
+        (0, Some(error)) => Answer::Close(format!("a produce request with acks=0 failed: {}", error.name())),
+        (0, None) => Answer::Silence,
+        _ => {
+            let node_endpoints = name_leaders(context, &published, &mut responses);
+            let throttle_time_ms = NOT_THROTTLED_MS;
+            context.reply(&ProduceResponse { responses, throttle_time_ms, node_endpoints, ..Default::default() })
+        }
+    }
+}
+
+/// What keeps the whole request from being looked at.
+fn refusal<D: Disk>(node: &Node<D>, context: &Context, request: &ProduceRequest<'_>) -> Option<ErrorCode> {
+    let transactional = request.topic_data.iter().flat_map(|t| &t.partition_data).any(|data| {
+        let bytes = data.records.as_ref().map_or(&[][..], |records| records.bytes());
+        Batches::new(bytes).next().is_some_and(|b| b.is_ok_and(|b| b.header.attributes.is_transactional()))
+    });
+    if !transactional {
+        return None;
+    }
+    let may = |id: &str| context.may(node, AclOperation::Write, ResourceType::TransactionalId, id);
+    match &request.transactional_id {
+        Some(id) if may(id) => None,
+        _ => Some(ErrorCode::TransactionalIdAuthorizationFailed),
+    }
+}
+
+struct Append<'a, D: Disk> {
+    context: &'a Context,
+    acks: i16,
+    published: &'a Published<D>,
+}
+
+/// Why a partition's batch was not appended.
+struct Refusal {
+    code: ErrorCode,
+    message: Option<String>,
+    records: Vec<BatchIndexAndErrorMessage<'static>>,
+    log_start_offset: i64,
+}
+
+impl Refusal {
+    fn of(code: ErrorCode) -> Self {
+        Self { code, message: None, records: Vec::new(), log_start_offset: -1 }
+    }
+
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::of(code) }
+    }
+}
+
+impl<D: Disk> Append<'_, D> {
+    fn one(
+        &self,
+        topic: &str,
+        topic_id: Uuid,
+        data: &PartitionProduceData<'_>,
+        worker: &mut Worker,
+    ) -> Result<Appended, Refusal> {
+        let records = data.records.as_ref().map_or(&[][..], |records| records.bytes());
+        let partition = self.published.partition(topic_id, data.index);
+        let exists =
+            self.published.image.topics.with_id(topic_id).is_some_and(|t| t.partitions.contains_key(&data.index));
+        if !exists {
+            return Err(Refusal::of(ErrorCode::UnknownTopicOrPartition));
+        }
+        self.check_records(records)?;
+        let Some(acks) = RequiredAcks::from_code(self.acks) else {
+            return Err(Refusal::of(ErrorCode::InvalidRequiredAcks));
+        };
+        if is_internal_topic(topic) && self.context.client_id.as_deref() != Some(ADMIN_CLIENT) {
+            let message = format!("Cannot append to internal topic {topic}");
+            return Err(Refusal::new(ErrorCode::InvalidTopicException, message));
+        }
+        // Known to the metadata but not here: its directory is offline.
+        let Some(partition) = partition else { return Err(self.not_here(topic_id, data.index)) };
+        let now = self.context.now.wall;
+        partition
+            .append(records, AppendOrigin::Client, acks, now, &mut worker.log)
+            .map_err(|error| refused(&error, partition))
+    }
+
+    fn not_here(&self, topic_id: Uuid, index: i32) -> Refusal {
+        let topic = self.published.image.topics.with_id(topic_id);
+        let leader = topic.and_then(|t| t.partitions.get(&index)).map(|p| p.leader);
+        let hosts_it = leader.is_some_and(|id| self.published.image.brokers.get(&id).is_some_and(|b| b.id == id));
+        Refusal::of(if hosts_it { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower })
+    }
+
+    /// Exactly one batch, of the newest format, in a codec that this version knows.
+    fn check_records(&self, records: &[u8]) -> Result<(), Refusal> {
+        let version = self.context.version;
+        let invalid = |message: String| Err(Refusal::new(ErrorCode::InvalidRecord, message));
+        let mut batches = Batches::new(records);
+        let first = match batches.next() {
+            None => {
+                return invalid(format!(
+                    "Produce requests with version {version} must have at least one record batch per partition"
+                ));
+            }
+            // What cannot be read is for the log to say.
+            Some(Err(_)) => return Ok(()),
+            Some(Ok(batch)) => batch,
+        };
+        if version < 7 && first.header.attributes.compression() == Ok(Compression::Zstd) {
+            return Err(Refusal::new(
+                ErrorCode::UnsupportedCompressionType,
+                format!("Produce requests with version {version} are not allowed to use ZStandard compression"),
+            ));
+        }
+        if batches.next().is_some() {
+            return invalid(format!(
+                "Produce requests with version {version} are only allowed to contain exactly one record batch per partition"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn refused<D: Disk>(error: &PartitionError, partition: &Arc<Partition<D>>) -> Refusal {
+    let mut refusal = Refusal::of(error.code());
+    if let PartitionError::Append(append) = error {
+        if matches!(append, AppendError::Log(_)) {
+            tracing::error!("{}-{}: {append}", partition.topic, partition.index);
+        }
+        refusal.message = match append {
+            AppendError::InvalidRecords(_) | AppendError::InvalidTimestamps(_) => {
+                Some("One or more records have been rejected".to_owned())
+            }
+            AppendError::InvalidRecord(_) | AppendError::Batch(_) => Some(append.to_string()),
+            _ => None,
+        };
+        let record = |error: &ottla_log::RecordError| BatchIndexAndErrorMessage {
+            batch_index: error.batch_index,
+            batch_index_error_message: Some(error.reason.to_string().into()),
+            ..Default::default()
+        };
+        refusal.records = append.record_errors().iter().map(record).collect();
+        if !refusal.records.is_empty() {
+            refusal.log_start_offset = partition.log.log_start_offset().0;
+        }
+    }
+    refusal
+}
+
+fn describe(index: i32, outcome: Result<Appended, Refusal>) -> PartitionProduceResponse<'static> {
+    match outcome {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            base_offset: appended.first_offset.0,
+            log_append_time_ms: appended.log_append_time.0,
+            log_start_offset: appended.log_start_offset.0,
+            ..Default::default()
+        },
+        Err(refusal) => PartitionProduceResponse {
+            index,
+            error_code: refusal.code.into(),
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: refusal.log_start_offset,
+            record_errors: refusal.records,
+            error_message: refusal.message.map(Into::into),
+            ..Default::default()
+        },
+    }
+}
+
+/// From version 10 on a producer at the wrong broker hears at once who leads.
+fn name_leaders<D: Disk>(
+    context: &Context,
+    published: &Published<D>,
+    responses: &mut [TopicProduceResponse<'_>],
+) -> Vec<NodeEndpoint<'static>> {
+    if context.version < 10 {
+        return Vec::new();
+    }
+    let mut endpoints = BTreeMap::new();
+    for topic in responses {
+        for response in &mut topic.partition_responses {
+            if response.error_code != ErrorCode::NotLeaderOrFollower.code() {
+                continue;
+            }
+            let known = match topic.topic_id.is_zero() {
+                true => published.image.topics.named(&topic.name),
+                false => published.image.topics.with_id(topic.topic_id),
+            };
+            let Some(partition) = known.and_then(|t| t.partitions.get(&response.index)) else { continue };
+            let (leader_id, error) = leader_error(context, &published.image, partition);
+            let leader_epoch = partition.leader_epoch;
+            response.current_leader =
+                LeaderIdAndEpoch { leader_id: partition.leader, leader_epoch, ..Default::default() };
+            let broker = published.image.brokers.get(&leader_id).filter(|_| error == ErrorCode::None);
+            if let Some(broker) = broker
+                && let Some(endpoint) = broker.endpoint(&context.connection.listener)
+            {
+                let endpoint = NodeEndpoint {
+                    node_id: broker.id,
+                    host: endpoint.host.clone().into(),
+                    port: endpoint.port.into(),
+                    rack: broker.rack.clone().map(Into::into),
+                    ..Default::default()
+                };
+                endpoints.insert(broker.id, endpoint);
+            }
+        }
+    }
+    endpoints.into_values().collect()
+}

@@ -1,0 +1,78 @@
+//! The requests that the controller decides, one file an API: who may ask, what is to be decided, and how the answer
+//! says it. They run in the controller's step; the answer waits for the commit.
+
+pub(crate) mod acls;
+pub(crate) mod alter_configs;
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+
+use crate::node::Desk;
+use crate::request::{Context, FrameError};
+use ottla_metadata::controller::VersionedRecord;
+use ottla_security::{AclOperation, Action, Authorizer, ResourceType};
+use ottla_wire::{ApiKey, Decode, Encode, Reader};
+use std::sync::Arc;
+
+/// A response that no longer borrows the request.
+pub(crate) type Response = Box<dyn Encode + Send>;
+
+/// Records to commit, and the answer to give then.
+pub(crate) type Decision = (Vec<VersionedRecord>, Response);
+
+/// Who asks, as the broker that forwarded the request saw it.
+pub(crate) struct Asker {
+    pub context: Context,
+    pub authorizer: Arc<dyn Authorizer>,
+}
+
+impl Asker {
+    pub fn may(&self, operation: AclOperation, kind: ResourceType, name: &str) -> bool {
+        self.authorizer.authorize(&self.context.security(), &Action::new(operation, kind, name)).is_allowed()
+    }
+
+    pub fn may_to_topic(&self, operation: AclOperation, topic: &str) -> bool {
+        self.may(operation, ResourceType::Topic, topic)
+    }
+
+    pub fn may_to_cluster(&self, operation: AclOperation) -> bool {
+        self.authorizer.authorize(&self.context.security(), &Action::cluster(operation)).is_allowed()
+    }
+}
+
+/// Decides one request; `body` is its frame behind the header.
+pub(crate) fn decide(desk: &mut Desk<'_>, asker: &Asker, body: &[u8]) -> Result<Decision, FrameError> {
+    let mut reader = Reader::new(body);
+    let context = &asker.context;
+    Ok(match context.key {
+        ApiKey::CreateTopics => create_topics::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::DeleteTopics => delete_topics::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::CreatePartitions => create_partitions::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterConfigs => alter_configs::decide_legacy(desk, asker, &read(context, &mut reader)?),
+        ApiKey::IncrementalAlterConfigs => alter_configs::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::CreateAcls => acls::decide_create(desk, asker, &read(context, &mut reader)?),
+        ApiKey::DeleteAcls => acls::decide_delete(desk, asker, &read(context, &mut reader)?),
+        key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
+    })
+}
+
+fn read<'a, T: Decode<'a>>(context: &Context, reader: &mut Reader<'a>) -> Result<T, FrameError> {
+    context.body(reader)
+}
+
+/// Texts that an answer owns.
+pub(crate) fn owned(text: &str) -> std::borrow::Cow<'static, str> {
+    text.to_owned().into()
+}
+
+/// The names that stand more than once.
+pub(crate) fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> std::collections::BTreeSet<&'a str> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut twice = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            twice.insert(name);
+        }
+    }
+    twice
+}

@@ -1,0 +1,24 @@
+//! What a node asks of whatever runs it: threads for work that may wait, and a word when the controller has something to
+//! do. The simulator answers with queues of its own.
+
+use std::path::Path;
+
+/// Work that may wait for the disk.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+pub trait Host: Send + Sync {
+    /// Runs a job soon, elsewhere.
+    fn run(&self, job: Job);
+
+    /// Runs all of them, several at once, and comes back when they are done.
+    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>);
+
+    /// Total and usable bytes of the volume that holds a path; None where nobody can tell.
+    fn space(&self, path: &Path) -> Option<(u64, u64)>;
+
+    /// [`super::Node::step_controller`] has something to do.
+    fn wake_controller(&self);
+
+    /// [`super::Node::next_timeout`] may be sooner than it was.
+    fn wake_timers(&self);
+}

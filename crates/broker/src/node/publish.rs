@@ -1,0 +1,230 @@
+//! From committed metadata to what this node does about it, in Kafka's order: image, logs and leaders, coordinator
+//! elections; authorizer and configurations with the image, since a request reads all of them as one.
+
+use super::directories::Directory;
+use super::step::ControllerState;
+use super::topic_config::{log_config, topic_config};
+use super::{Authorization, Node, Published};
+use crate::request::Now;
+use ottla_log::directory::TopicPartition;
+use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId};
+use ottla_machine::{Disk, PartitionIndex};
+use ottla_metadata::config_defs::TopicConfig;
+use ottla_metadata::image::{self, ConfigResourceKind, Delta, Image, Topic};
+use ottla_replica::{Leadership, Partition};
+use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
+use ottla_wire::Uuid;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+impl<D: Disk> Node<D> {
+    /// Publishes what was committed, unless a transaction is under way.
+    pub(super) fn publish(&self, state: &mut ControllerState<D>, now: Now) {
+        let Some((image, delta)) = state.quorum.loader.publish() else { return };
+        let offset = state.quorum.end_offset() - 1;
+        let before = self.published.load_full();
+        if before.offset == offset && delta.is_empty() {
+            return;
+        }
+        let mut next = Published::clone(&before);
+        next.offset = offset;
+        next.leader_epoch = state.quorum.epoch;
+        next.kraft_version = state.quorum.kraft_version;
+        if delta.acls || before.offset < 0 {
+            next.authorizer = self.authorizer(&image);
+        }
+        self.host_partitions(&mut next, &image, &delta, now);
+        next.image = image;
+        let next = Arc::new(next);
+        self.published.store(Arc::clone(&next));
+        self.after_publication(&next, &delta, now);
+    }
+
+    fn authorizer(&self, image: &Image) -> Arc<dyn Authorizer> {
+        match &self.settings().place.authorization {
+            Authorization::None => Arc::new(AllowAll),
+            Authorization::Standard { super_users, no_acl_found } => {
+                let mut store = AclStore::new();
+                for (id, acl) in &image.acls {
+                    if let Err(error) = store.add(AclId(id.0), security_acl(acl)) {
+                        tracing::warn!("the ACL {id} is passed over: {error}");
+                    }
+                }
+                Arc::new(StandardAuthorizer::new(super_users.clone(), *no_acl_found).with_acls(store))
+            }
+        }
+    }
+
+    /// Opens and makes the logs that this node is to have, tells partitions who leads, and lets go of what is gone.
+    fn host_partitions(&self, next: &mut Published<D>, image: &Image, delta: &Delta, now: Now) {
+        for (id, topic) in &delta.removed_topics {
+            if let Some(gone) = next.hosted.remove(id) {
+                gone.values().for_each(|partition| self.retire(partition, topic));
+            }
+        }
+        // A configuration of the cluster or of this broker may hold for every topic.
+        let all_configs = delta.configs.iter().any(|r| r.kind == ConfigResourceKind::Broker);
+        let mut touched: Vec<&Arc<Topic>> = delta.topics.iter().filter_map(|id| image.topics.with_id(*id)).collect();
+        match all_configs {
+            true => touched = image.topics.iter().collect(),
+            false => touched.extend(
+                delta
+                    .configs
+                    .iter()
+                    .filter(|r| r.kind == ConfigResourceKind::Topic)
+                    .filter_map(|r| image.topics.named(&r.name)),
+            ),
+        }
+        let mut opened = self.open_logs(next, image, &touched, now);
+        for topic in touched {
+            let config = topic_config(image, self.settings(), &topic.name);
+            let settings = Arc::new(log_config(&config, self.settings()));
+            let mut hosted = next.hosted.get(&topic.id).map(|h| BTreeMap::clone(h)).unwrap_or_default();
+            for (index, partition) in &topic.partitions {
+                if !partition.replicas.contains(&self.id) {
+                    continue;
+                }
+                let leadership = self.leadership(partition, &config);
+                match hosted.get(index) {
+                    Some(known) => {
+                        known.log.set_config(Arc::clone(&settings));
+                        if *known.leadership() != leadership {
+                            known.set_leadership(leadership);
+                        }
+                    }
+                    None => {
+                        let Some((log, directory_id)) = opened.remove(&(topic.id, *index)) else { continue };
+                        let name = Arc::clone(&topic.name);
+                        let made = Partition::new(name, topic.id, *index, directory_id, log, leadership);
+                        hosted.insert(*index, Arc::new(made));
+                    }
+                }
+            }
+            next.hosted.insert(topic.id, Arc::new(hosted));
+        }
+    }
+
+    fn leadership(&self, partition: &image::Partition, config: &TopicConfig) -> Leadership {
+        Leadership {
+            leader: partition.leader,
+            leader_epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            isr: partition.isr.clone(),
+            replicas: partition.replicas.clone(),
+            is_leader: partition.leader == self.id,
+            min_insync_replicas: config.replication.min_insync_replicas,
+        }
+    }
+
+    /// The logs of partitions that this node hosts from now on: those found on disk are opened, several at once; the
+    /// others begin empty and cost the disk nothing yet.
+    fn open_logs(
+        &self,
+        next: &Published<D>,
+        image: &Image,
+        touched: &[&Arc<Topic>],
+        now: Now,
+    ) -> BTreeMap<(Uuid, i32), (Log<D>, Uuid)> {
+        let opened = Mutex::new(BTreeMap::new());
+        let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
+        for topic in touched {
+            let config = topic_config(image, self.settings(), &topic.name);
+            let config = Arc::new(log_config(&config, self.settings()));
+            for (index, partition) in &topic.partitions {
+                if !partition.replicas.contains(&self.id) || next.partition(topic.id, *index).is_some() {
+                    continue;
+                }
+                let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(*index) };
+                let key = (topic.id, *index);
+                if let Some(directory) = self.directories.holding(&name) {
+                    let (opened, config) = (&opened, Arc::clone(&config));
+                    jobs.push(Box::new(move || {
+                        if let Some(log) = self.open_log(directory, &name, key.0, config, now) {
+                            super::lock(opened).insert(key, (log, directory.id));
+                        }
+                    }));
+                } else if let Some(directory) = self.directory_for(next, partition.directory_of(self.id)) {
+                    let path = directory.files.partition_path(&name);
+                    let log =
+                        Log::create(directory.files.disk().clone(), &path, TopicId(topic.id.0), Arc::clone(&config));
+                    super::lock(&opened).insert(key, (log, directory.id));
+                }
+            }
+        }
+        self.host().run_all(jobs);
+        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_log(
+        &self,
+        directory: &Directory<D>,
+        name: &TopicPartition,
+        topic_id: Uuid,
+        config: Arc<LogConfig>,
+        now: Now,
+    ) -> Option<Log<D>> {
+        let (recovery_point, log_start_offset) = directory.checkpointed(name);
+        let shutdown = if directory.clean.is_some() { ShutdownKind::Clean } else { ShutdownKind::Unclean };
+        let topic_id = Some(TopicId(topic_id.0));
+        let options = OpenOptions { shutdown, recovery_point, log_start_offset, topic_id, config, now: now.wall };
+        let path = directory.files.partition_path(name);
+        match Log::open(directory.files.disk().clone(), &path, options) {
+            Ok((log, recovery)) => {
+                for cut in &recovery.truncations {
+                    tracing::warn!(
+                        "{}: cut at byte {}, {} bytes are gone: {}",
+                        cut.file.display(),
+                        cut.position,
+                        cut.bytes,
+                        cut.reason
+                    );
+                }
+                Some(log)
+            }
+            Err(error) => {
+                tracing::error!("partition {name} stays offline: {error}");
+                None
+            }
+        }
+    }
+
+    /// The directory that the metadata names; else the one with the fewest partitions.
+    fn directory_for(&self, next: &Published<D>, named: Option<Uuid>) -> Option<&Arc<Directory<D>>> {
+        if let Some(directory) = named.and_then(|id| self.directories.with_id(id)) {
+            return Some(directory);
+        }
+        if self.directories.all.len() == 1 {
+            return self.directories.all.first();
+        }
+        let held = |id: Uuid| next.all_hosted().filter(|p| p.directory_id == id).count();
+        self.directories.all.iter().min_by_key(|directory| held(directory.id))
+    }
+
+    /// A partition whose topic is deleted: its folder is renamed at once and removed later.
+    fn retire(&self, partition: &Arc<Partition<D>>, topic: &Topic) {
+        let gone =
+            Leadership { leader: image::NO_LEADER, is_leader: false, ..Leadership::clone(&partition.leadership()) };
+        partition.set_leadership(gone);
+        let Some(directory) = self.directories.with_id(partition.directory_id) else { return };
+        let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
+        let unique = format!("{:016x}{:016x}", self.draw(), self.draw());
+        match partition.log.delete(&directory.files, &name, &unique) {
+            Ok(Some(folder)) => self.remove_later(directory, folder),
+            Ok(None) => {}
+            Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
+        }
+    }
+}
+
+/// An ACL of the image as the authorizer takes it.
+fn security_acl(acl: &image::Acl) -> security::Acl {
+    security::Acl {
+        resource_type: security::ResourceType::from_code(acl.resource_type),
+        resource_name: acl.resource_name.clone(),
+        pattern_type: security::PatternType::from_code(acl.pattern_type),
+        principal: acl.principal.clone(),
+        host: acl.host.clone(),
+        operation: security::AclOperation::from_code(acl.operation),
+        permission_type: security::AclPermissionType::from_code(acl.permission_type),
+    }
+}

@@ -1,0 +1,116 @@
+//! What the node's own file says, as far as the node acts on it. Listeners and directories are checked by whoever reads
+//! the file; here they are final.
+
+use ottla_metadata::config_defs::BrokerLayers;
+use ottla_metadata::controller;
+use ottla_metadata::image::{Configs, Endpoint};
+use ottla_raft::VoterSet;
+use ottla_replica::SessionLimits;
+use ottla_security::{Decision, Principal};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub place: Place,
+    /// All of it, as text: the lowest of the layers that decide a value.
+    pub file: Configs,
+    pub auto_create_topics: bool,
+    pub offsets_topic: InternalTopic,
+    pub sessions: SessionLimits,
+    /// `fetch.max.bytes`
+    pub fetch_max_bytes: usize,
+    /// `max.request.partition.size.limit`
+    pub request_partitions_max: i32,
+    /// `request.timeout.ms`
+    pub request_timeout_ms: u64,
+    /// `broker.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: u64,
+    /// `broker.session.timeout.ms`
+    pub session_timeout_ms: u64,
+    /// `metadata.log.max.record.bytes.between.snapshots`
+    pub snapshot_after_bytes: u64,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration_ms: i64,
+    pub controller: controller::Settings,
+}
+
+/// Who decides what clients may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// Everybody may do everything.
+    None,
+    Standard {
+        super_users: BTreeSet<Principal>,
+        no_acl_found: Decision,
+    },
+}
+
+/// `offsets.topic.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InternalTopic {
+    pub partitions: i32,
+    pub replication_factor: i16,
+    pub segment_bytes: i32,
+}
+
+/// Who the node is and where it lies.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub node_id: i32,
+    pub cluster_id: String,
+    pub rack: Option<String>,
+    /// What brokers and clients are told.
+    pub advertised: Vec<Endpoint>,
+    /// What controllers are told.
+    pub advertised_controllers: Vec<Endpoint>,
+    pub log_dirs: Vec<PathBuf>,
+    pub metadata_log_dir: PathBuf,
+    /// `controller.quorum.voters`; empty for a dynamic quorum, whose voters stand in the metadata log.
+    pub static_voters: VoterSet,
+    /// `authorizer.class.name`
+    pub authorization: Authorization,
+}
+
+impl Settings {
+    #[must_use]
+    pub fn new(place: Place, file: Configs) -> Self {
+        let layers = BrokerLayers::of_file(&file);
+        let int = |key: &str| layers.value(key).as_i32().unwrap_or_default();
+        let long = |key: &str| layers.value(key).as_i64().unwrap_or_default();
+        let yes = |key: &str| layers.value(key).as_bool().unwrap_or_default();
+        let short = |key: &str| i16::try_from(int(key)).unwrap_or(1);
+        let positive = |value: i64| u64::try_from(value).unwrap_or(0);
+        let controller = controller::Settings {
+            node_id: place.node_id,
+            cluster_id: place.cluster_id.clone(),
+            num_partitions: int("num.partitions"),
+            default_replication_factor: short("default.replication.factor"),
+            min_insync_replicas: int("min.insync.replicas"),
+            unclean_leader_election: yes("unclean.leader.election.enable"),
+            file: file.clone(),
+        };
+        Self {
+            auto_create_topics: yes("auto.create.topics.enable"),
+            offsets_topic: InternalTopic {
+                partitions: int("offsets.topic.num.partitions"),
+                replication_factor: short("offsets.topic.replication.factor"),
+                segment_bytes: int("offsets.topic.segment.bytes"),
+            },
+            sessions: SessionLimits {
+                slots: usize::try_from(int("max.incremental.fetch.session.cache.slots")).unwrap_or(0),
+                eviction_ms: 120_000,
+            },
+            fetch_max_bytes: usize::try_from(int("fetch.max.bytes")).unwrap_or(0),
+            request_partitions_max: int("max.request.partition.size.limit"),
+            request_timeout_ms: positive(int("request.timeout.ms").into()),
+            heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
+            session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
+            snapshot_after_bytes: positive(long("metadata.log.max.record.bytes.between.snapshots")),
+            producer_id_expiration_ms: int("producer.id.expiration.ms").into(),
+            controller,
+            place,
+            file,
+        }
+    }
+}

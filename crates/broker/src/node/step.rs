@@ -1,0 +1,152 @@
+//! The controller's step: what was asked of it is decided one by one, appended, synced once for all, published, and only
+//! then answered. Whoever runs the node calls it on a thread that may wait for the disk.
+
+use super::quorum::Quorum;
+use super::{Node, lock};
+use crate::request::Now;
+use ottla_machine::{Disk, Instant, Seed};
+use ottla_metadata::controller::{Controller, VersionedRecord};
+use ottla_wire::ErrorCode;
+use std::collections::BTreeMap;
+
+/// What a decision came to: records, and what to do once they are committed, or with the error that kept them from it.
+pub(crate) struct Decided {
+    pub records: Vec<VersionedRecord>,
+    pub finish: Box<dyn FnOnce(Result<(), ErrorCode>) + Send>,
+}
+
+/// Something to decide. It sees the metadata with all that was decided before it.
+pub(crate) type Operation = Box<dyn FnOnce(&mut Desk<'_>) -> Decided + Send>;
+
+/// What an operation decides with.
+pub(crate) struct Desk<'a> {
+    pub controller: Controller<'a>,
+    pub seed: &'a mut Seed,
+    /// Where the next record will be appended.
+    pub next_offset: i64,
+    pub sessions: &'a mut BTreeMap<i32, BrokerSession>,
+    pub now: Now,
+}
+
+/// The contact that the controller has with a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BrokerSession {
+    /// The offset of the broker's registration.
+    pub registered_at: i64,
+    pub last_contact: Instant,
+}
+
+/// What only the step touches.
+pub(crate) struct ControllerState<D: Disk> {
+    pub quorum: Quorum<D>,
+    pub sessions: BTreeMap<i32, BrokerSession>,
+    pub seed: Seed,
+    /// Why the metadata log takes nothing any more.
+    pub failed: Option<String>,
+}
+
+/// The most operations that share one sync.
+const OPERATIONS_PER_STEP: usize = 1000;
+
+impl<D: Disk> Node<D> {
+    /// Asks the controller to decide something.
+    pub(crate) fn submit(&self, operation: Operation) {
+        lock(&self.operations).push(operation);
+        self.host().wake_controller();
+    }
+
+    /// Does what the controller was asked. True if there is more to do. An error: the metadata log cannot be written,
+    /// and the node must stop.
+    pub fn step_controller(&self, now: Now) -> Result<bool, String> {
+        let mut state = lock(&self.controller);
+        let (operations, more) = {
+            let mut queue = lock(&self.operations);
+            let taken = queue.len().min(OPERATIONS_PER_STEP);
+            let rest = queue.split_off(taken);
+            let more = !rest.is_empty();
+            (std::mem::replace(&mut *queue, rest), more)
+        };
+        let mut finished = Vec::new();
+        for operation in operations {
+            let decided = self.decide(&mut state, operation, now);
+            finished.push(decided);
+        }
+        if let Some(records) = self.expired_sessions(&mut state, now) {
+            self.append(&mut state, &records, now);
+        }
+        if state.failed.is_none()
+            && let Err(error) = state.quorum.commit()
+        {
+            state.failed = Some(error.to_string());
+        }
+        let result = match &state.failed {
+            None => Ok(()),
+            Some(_) => Err(ErrorCode::KafkaStorageError),
+        };
+        if result.is_ok() {
+            self.publish(&mut state, now);
+            if let Err(error) = state.quorum.snapshot_if_due(self.settings().snapshot_after_bytes, now.wall) {
+                tracing::warn!("a metadata snapshot cannot be written; it is tried again later: {error}");
+            }
+        }
+        let failed = state.failed.clone();
+        // Answers are given with no lock held.
+        drop(state);
+        for finish in finished {
+            finish(result);
+        }
+        failed.map_or(Ok(more), Err)
+    }
+
+    fn decide(
+        &self,
+        state: &mut ControllerState<D>,
+        operation: Operation,
+        now: Now,
+    ) -> Box<dyn FnOnce(Result<(), ErrorCode>) + Send> {
+        let next_offset = state.quorum.end_offset();
+        let mut desk = Desk {
+            controller: Controller { image: state.quorum.loader.image(), settings: &self.settings().controller },
+            seed: &mut state.seed,
+            next_offset,
+            sessions: &mut state.sessions,
+            now,
+        };
+        let Decided { records, finish } = operation(&mut desk);
+        if !records.is_empty() {
+            self.append(state, &records, now);
+        }
+        finish
+    }
+
+    fn append(&self, state: &mut ControllerState<D>, records: &[VersionedRecord], now: Now) {
+        if state.failed.is_none()
+            && let Err(error) = state.quorum.append(records, now.wall)
+        {
+            state.failed = Some(error);
+        }
+    }
+
+    /// Brokers that were not heard of for too long are fenced.
+    fn expired_sessions(&self, state: &mut ControllerState<D>, now: Now) -> Option<Vec<VersionedRecord>> {
+        let timeout = self.settings().session_timeout_ms;
+        let silent = |session: &BrokerSession| {
+            now.instant.saturating_since(session.last_contact).as_millis() >= u128::from(timeout)
+        };
+        let expired: Vec<i32> = state.sessions.iter().filter(|(_, s)| silent(s)).map(|(id, _)| *id).collect();
+        if expired.is_empty() {
+            return None;
+        }
+        let controller = Controller { image: state.quorum.loader.image(), settings: &self.settings().controller };
+        let mut records = Vec::new();
+        for id in expired {
+            if let Some(broker) = controller.image.brokers.get(&id)
+                && !broker.fenced
+            {
+                tracing::warn!("broker {id} was not heard of for {timeout} ms and is fenced");
+                records.extend(controller.fence(broker));
+            }
+        }
+        (!records.is_empty()).then_some(records)
+    }
+}

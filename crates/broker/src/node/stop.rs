@@ -1,0 +1,61 @@
+//! The end of a node: it gives up its leaderships, closes its logs, and marks the stop as clean, last of all.
+
+use super::Node;
+use super::lifecycle::Wish;
+use super::lock;
+use crate::request::Now;
+use ottla_log::LogError;
+use ottla_log::directory::CleanShutdown;
+use ottla_machine::Disk;
+use ottla_metadata::controller::BrokerState;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+/// More rounds than a controlled shutdown of one node takes.
+const SHUTDOWN_ROUNDS: usize = 5;
+
+impl<D: Disk> Node<D> {
+    /// Stops the node; its listeners are closed by now. What cannot be done is logged: a directory without its mark is
+    /// recovered at the next start.
+    pub fn stop(&self, now: Now) {
+        let epoch = self.broker_epoch();
+        for _ in 0..SHUTDOWN_ROUNDS {
+            let slot = self.beat(epoch, Wish::Stop);
+            match self.settle(&slot, now) {
+                Ok(BrokerState::ShutdownNow) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!("the controlled shutdown fails: {error}");
+                    break;
+                }
+            }
+        }
+        self.coordinators.resign_all();
+        let failed = Mutex::new(BTreeSet::new());
+        let published = self.published.load_full();
+        let jobs = published.all_hosted().map(|partition| {
+            let failed = &failed;
+            let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || {
+                partition.wake_waiting();
+                if let Err(error) = partition.log.close() {
+                    tracing::error!("{}-{} is not closed cleanly: {error}", partition.topic, partition.index);
+                    lock(failed).insert(partition.directory_id);
+                }
+            });
+            job
+        });
+        self.host().run_all(jobs.collect());
+        if let Err(error) = lock(&self.controller).quorum.log.close() {
+            tracing::error!("the metadata log is not closed cleanly: {error}");
+        }
+        let failed = failed.into_inner().unwrap_or_default();
+        for directory in &self.directories.all {
+            let marked = self.checkpoint(directory).and_then(|()| match failed.contains(&directory.id) {
+                true => Ok(()),
+                false => directory.files.write_clean_shutdown(CleanShutdown { broker_epoch: epoch }),
+            });
+            let report = |error: LogError| tracing::error!("{}: {error}", directory.files.path().display());
+            marked.unwrap_or_else(report);
+        }
+    }
+}

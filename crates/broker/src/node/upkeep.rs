@@ -1,0 +1,75 @@
+//! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
+
+use super::directories::{Directory, Offsets};
+use super::{Node, lock};
+use crate::request::Now;
+use ottla_log::LogError;
+use ottla_log::directory::{Folder, TopicPartition};
+use ottla_machine::{Disk, Offset, PartitionIndex};
+use std::sync::Arc;
+
+impl<D: Disk> Node<D> {
+    /// Syncs what was appended and writes the checkpoints. For a thread that may wait; the interval is
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub fn checkpoint_all(&self) {
+        for directory in &self.directories.all {
+            if let Err(error) = self.checkpoint(directory) {
+                tracing::error!("the checkpoints of {} cannot be written: {error}", directory.files.path().display());
+            }
+        }
+    }
+
+    pub(super) fn checkpoint(&self, directory: &Directory<D>) -> Result<(), LogError> {
+        let mut recovery_points = Offsets::new();
+        let mut log_starts = Offsets::new();
+        let mut high_watermarks = Offsets::new();
+        for partition in self.published.load_full().all_hosted().filter(|p| p.directory_id == directory.id) {
+            let name =
+                TopicPartition { topic: Arc::clone(&partition.topic), partition: PartitionIndex(partition.index) };
+            let offsets = partition.log.offsets();
+            recovery_points.insert(name.clone(), partition.log.recovery_point());
+            // As Kafka: only where the log begins above what its first segment says.
+            if offsets.log_start_offset > Offset::ZERO {
+                log_starts.insert(name.clone(), offsets.log_start_offset);
+            }
+            high_watermarks.insert(name, offsets.high_watermark);
+        }
+        directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
+    }
+
+    /// Applies retention and forgets producers that are long gone. The interval is `log.retention.check.interval.ms`.
+    pub fn clean_up(&self, now: Now) {
+        for partition in self.published.load_full().all_hosted() {
+            partition.log.remove_expired_producers(now.wall);
+            match partition.log.delete_old_segments(now.wall) {
+                Ok(Some(job)) => self.host().run(Box::new(move || {
+                    if let Err(error) = job.run() {
+                        tracing::error!("old segments cannot be removed: {error}");
+                    }
+                })),
+                Ok(None) => {}
+                Err(error) => tracing::error!("{}-{}: {error}", partition.topic, partition.index),
+            }
+        }
+    }
+
+    pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
+        let directory = Arc::clone(directory);
+        self.host().run(Box::new(move || {
+            if let Err(error) = directory.files.remove(&folder) {
+                tracing::error!("the folder {} cannot be removed: {error}", folder.name);
+            }
+        }));
+    }
+
+    /// Topics that a client named and that may be created on the way. Asked for once, until it is decided.
+    pub(crate) fn create_missing_topics(&self, names: Vec<String>) {
+        let wanted: Vec<String> = {
+            let mut creating = lock(&self.creating);
+            names.into_iter().filter(|name| creating.insert(name.clone())).collect()
+        };
+        if !wanted.is_empty() {
+            crate::controller::create_topics::auto_create(self, wanted);
+        }
+    }
+}

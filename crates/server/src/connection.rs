@@ -1,0 +1,352 @@
+//! One connection: frames in, answers out, in order. It holds no buffer while it is idle, handles frames where they were
+//! read, and lets others have their turn after each round.
+//!
+//! A frame that is read with others lies in the worker's own buffer; one that does not fit grows in a pooled buffer as its
+//! bytes come, never on the word of its length. How much all unfinished frames may hold is bounded
+//! (`queued.max.request.bytes`): beyond that, sockets are not read.
+
+use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
+use ottla_io::buffers::BufferPool;
+use ottla_io::clock;
+use ottla_io::disk::RealDisk;
+use ottla_io::stream::{FileRange, try_read, write_all, write_spliced};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// What all connections of a node share.
+pub(crate) struct Shared {
+    pub node: Arc<Node<RealDisk>>,
+    pub pool: BufferPool,
+    pub budget: Budget,
+    /// `socket.request.max.bytes`
+    pub frame_bytes_max: usize,
+    /// `connections.max.idle.ms`
+    pub idle_max: Duration,
+}
+
+/// How much unfinished frames hold, of what they may.
+pub(crate) struct Budget {
+    bytes_max: Option<u64>,
+    used: AtomicU64,
+    freed: Notify,
+}
+
+impl Budget {
+    /// A negative bound is none.
+    pub(crate) fn new(bytes_max: i64) -> Self {
+        Self { bytes_max: u64::try_from(bytes_max).ok(), used: AtomicU64::new(0), freed: Notify::new() }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.bytes_max.is_some_and(|max| self.used.load(Ordering::Relaxed) >= max)
+    }
+
+    async fn wait(&self) {
+        while self.is_spent() {
+            let freed = self.freed.notified();
+            if self.is_spent() {
+                freed.await;
+            }
+        }
+    }
+
+    fn change(&self, from: usize, to: usize) {
+        if to >= from {
+            self.used.fetch_add((to - from) as u64, Ordering::Relaxed);
+        } else {
+            self.used.fetch_sub((from - to) as u64, Ordering::Relaxed);
+            if self.bytes_max.is_some() {
+                self.freed.notify_waiters();
+            }
+        }
+    }
+}
+
+/// Wakes the connection's task.
+#[derive(Default)]
+pub(crate) struct Waker(Notify);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+const SCRATCH_BYTES: usize = 64 << 10;
+
+struct Local {
+    scratch: Box<[u8]>,
+    worker: Worker,
+}
+
+thread_local! {
+    /// What a worker thread lends to the requests that it handles.
+    static LOCAL: RefCell<Local> = RefCell::new(Local {
+        scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+        worker: Worker::default(),
+    });
+}
+
+fn now() -> Now {
+    Now { instant: clock::instant(), wall: clock::wall() }
+}
+
+/// What a round of reading led to.
+enum Next {
+    Read,
+    Wait(Box<dyn Parked<RealDisk>>),
+    Close(String),
+}
+
+pub(crate) struct Serving {
+    pub shared: Arc<Shared>,
+    pub stream: TcpStream,
+    pub connection: Arc<Connection>,
+    pub waker: Arc<Waker>,
+    /// The beginning of a frame, with its length.
+    pub partial: Vec<u8>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.shared.budget.change(self.partial.len(), 0);
+    }
+}
+
+impl Serving {
+    /// Serves until the client leaves or must be left.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let served = match self.round().await {
+                Ok(Next::Read) => continue,
+                Ok(Next::Wait(parked)) => self.wait(parked).await,
+                Ok(Next::Close(reason)) => Err(io::Error::new(ErrorKind::InvalidData, reason)),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = served {
+                match error.kind() {
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {}
+                    _ => tracing::info!("the connection of {} is closed: {error}", self.connection.host.as_str()),
+                }
+                return;
+            }
+        }
+    }
+
+    /// Reads once and answers what is whole.
+    async fn round(&mut self) -> io::Result<Next> {
+        // Frames that were read with one that had to wait come first.
+        if !self.has_whole_frame()? {
+            self.shared.budget.wait().await;
+            match tokio::time::timeout(self.shared.idle_max, self.stream.readable()).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Next::Close("it was idle for connections.max.idle.ms".to_owned())),
+            }
+        }
+        let mut out = Out::default();
+        let next = match self.partial.len() {
+            0..4 => self.read_small(&mut out)?,
+            _ => self.read_large(&mut out)?,
+        };
+        out.send(&self.stream, &self.shared.pool).await?;
+        tokio::task::consume_budget().await;
+        Ok(next)
+    }
+
+    fn has_whole_frame(&self) -> io::Result<bool> {
+        Ok(frame_end(&self.partial, self.shared.frame_bytes_max)?.is_some_and(|end| end <= self.partial.len()))
+    }
+
+    /// Reads into the worker's buffer and handles what lies there.
+    fn read_small(&mut self, out: &mut Out) -> io::Result<Next> {
+        LOCAL.with_borrow_mut(|local| {
+            let held = self.partial.len();
+            local.scratch[..held].copy_from_slice(&self.partial);
+            let Some(count) = try_read(&self.stream, &mut local.scratch[held..])? else { return Ok(Next::Read) };
+            self.keep(&[]);
+            let (bytes, worker) = (&local.scratch[..held + count], &mut local.worker);
+            let (used, next) = self.handle(bytes, worker, out)?;
+            self.keep(&bytes[used..]);
+            Ok(next)
+        })
+    }
+
+    /// Goes on with a frame whose beginning is kept.
+    fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
+        let end = frame_end(&self.partial, self.shared.frame_bytes_max)?.unwrap_or(4);
+        let held = self.partial.len();
+        if held < end {
+            // Room for as much again as has come: a length alone makes no memory.
+            let room = end.min((held * 2).max(SCRATCH_BYTES)).max(self.partial.capacity().min(end));
+            self.partial.resize(room, 0);
+            let read = try_read(&self.stream, &mut self.partial[held..]);
+            let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
+            self.partial.truncate(held + count);
+            self.shared.budget.change(held, held + count);
+            read?;
+        }
+        if self.partial.len() < end {
+            return Ok(Next::Read);
+        }
+        let bytes = std::mem::take(&mut self.partial);
+        let handled = LOCAL.with_borrow_mut(|local| self.handle(&bytes, &mut local.worker, out));
+        self.shared.budget.change(bytes.len(), 0);
+        let next = handled.map(|(used, next)| {
+            self.keep(&bytes[used..]);
+            next
+        });
+        self.shared.pool.give(bytes);
+        next
+    }
+
+    /// Keeps the beginning of a frame for the next round.
+    fn keep(&mut self, rest: &[u8]) {
+        self.shared.budget.change(self.partial.len(), rest.len());
+        if rest.is_empty() {
+            self.partial = Vec::new();
+            return;
+        }
+        if self.partial.capacity() == 0 && rest.len() >= 4 {
+            self.partial = self.shared.pool.take();
+        }
+        self.partial.clear();
+        self.partial.extend_from_slice(rest);
+    }
+
+    /// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
+    fn handle(&self, bytes: &[u8], worker: &mut Worker, out: &mut Out) -> io::Result<(usize, Next)> {
+        let mut used = 0;
+        while let Some(end) = frame_end(&bytes[used..], self.shared.frame_bytes_max)? {
+            let Some(frame) = bytes.get(used + 4..used + end) else { break };
+            used += end;
+            match self.shared.node.handle(&self.connection, frame, now(), worker) {
+                Answer::Reply(reply) => out.add(reply),
+                Answer::Silence => {}
+                Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
+                Answer::Close(reason) => return Ok((used, Next::Close(reason))),
+            }
+        }
+        Ok((used, Next::Read))
+    }
+
+    /// Waits for a parked request's answer, and sends it.
+    async fn wait(&mut self, mut parked: Box<dyn Parked<RealDisk>>) -> io::Result<()> {
+        loop {
+            let answer = self.resume(&mut parked);
+            let answer = match answer {
+                Some(answer) => Some(answer),
+                // What happened before it registered woke nobody: look once more before sleeping.
+                None => {
+                    parked.wait_again(&self.shared.node);
+                    self.resume(&mut parked)
+                }
+            };
+            match answer {
+                Some(Answer::Reply(reply)) => {
+                    let mut out = Out::default();
+                    out.add(reply);
+                    return out.send(&self.stream, &self.shared.pool).await;
+                }
+                Some(Answer::Close(reason)) => return Err(io::Error::new(ErrorKind::InvalidData, reason)),
+                Some(Answer::Parked(next)) => {
+                    parked = next;
+                    continue;
+                }
+                Some(Answer::Silence) => return Ok(()),
+                None => {}
+            }
+            let woken = self.waker.0.notified();
+            let deadline = parked.deadline();
+            let slept = async move {
+                match deadline {
+                    Some(deadline) => {
+                        let patience = deadline.saturating_since(clock::instant());
+                        let _ = tokio::time::timeout(patience, woken).await;
+                    }
+                    None => woken.await,
+                }
+            };
+            tokio::select! {
+                () = slept => {}
+                gone = gone(&self.stream, self.partial.is_empty()) => {
+                    parked.cancel(&self.shared.node);
+                    return Err(gone);
+                }
+            }
+        }
+    }
+
+    fn resume(&self, parked: &mut Box<dyn Parked<RealDisk>>) -> Option<Answer<RealDisk>> {
+        LOCAL.with_borrow_mut(|local| parked.resume(&self.shared.node, now(), &mut local.worker))
+    }
+}
+
+/// Comes back when the client has left. Bytes that it sends meanwhile are not taken.
+async fn gone(stream: &TcpStream, quiet: bool) -> io::Error {
+    if quiet {
+        if let Err(error) = stream.readable().await {
+            return error;
+        }
+        let mut byte = [0];
+        match stream.peek(&mut byte).await {
+            Ok(0) => return ErrorKind::UnexpectedEof.into(),
+            Err(error) => return error,
+            // It sends its next request already, and so cannot be watched any more.
+            Ok(_) => {}
+        }
+    }
+    std::future::pending().await
+}
+
+/// Where the frame at the beginning of `bytes` ends; None when its length is not there yet.
+fn frame_end(bytes: &[u8], frame_bytes_max: usize) -> io::Result<Option<usize>> {
+    let Some(length) = bytes.first_chunk() else { return Ok(None) };
+    let length = i32::from_be_bytes(*length);
+    match usize::try_from(length) {
+        Ok(length) if length <= frame_bytes_max => Ok(Some(4 + length)),
+        Ok(length) => {
+            Err(invalid(format!("a request of {length} bytes exceeds socket.request.max.bytes = {frame_bytes_max}")))
+        }
+        Err(_) => Err(invalid(format!("a request has the length {length}"))),
+    }
+}
+
+fn invalid(reason: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, reason)
+}
+
+/// Answers of one round, to be sent together.
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    ranges: Vec<(usize, FileRange)>,
+}
+
+impl Out {
+    fn add(&mut self, reply: Reply<RealDisk>) {
+        let before = self.bytes.len();
+        for (place, slice) in reply.slices {
+            if let Some(file) = slice.file {
+                let range = FileRange { file, position: slice.position, length: slice.length };
+                self.ranges.push((before + place, range));
+            }
+        }
+        if before == 0 {
+            self.bytes = reply.bytes;
+        } else {
+            self.bytes.extend_from_slice(&reply.bytes);
+        }
+    }
+
+    async fn send(self, stream: &TcpStream, pool: &BufferPool) -> io::Result<()> {
+        if self.ranges.is_empty() {
+            return write_all(stream, &self.bytes).await;
+        }
+        write_spliced(stream, &self.bytes, &self.ranges, pool).await
+    }
+}

@@ -1,0 +1,101 @@
+//! Listeners: sockets that take connections and give each a task of its own.
+
+use crate::config::{Listener, SecurityProtocol, SocketSettings};
+use crate::connection::{Serving, Shared, Waker};
+use ottla_broker::{Connection, ListenerKind};
+use ottla_security::{ClientHost, Principal};
+use socket2::{Domain, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A socket that is bound, and listens once it is served.
+pub(crate) struct Bound {
+    pub listener: Listener,
+    pub address: SocketAddr,
+    socket: TcpListener,
+}
+
+/// Kafka's default for socket buffers. It costs a third of the CPU of large requests, so it is left to the system's own
+/// tuning; another size is taken as meant.
+const DEFAULT_SOCKET_BUFFER_BYTES: i32 = 102_400;
+
+/// After a failure to accept, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) fn bind(listener: &Listener, settings: &SocketSettings) -> io::Result<Bound> {
+    debug_assert_eq!(listener.protocol, SecurityProtocol::Plaintext, "others were refused with the configuration");
+    let addresses: Vec<SocketAddr> = match &listener.host {
+        Some(host) => (host.as_str(), listener.port).to_socket_addrs()?.collect(),
+        None => vec![SocketAddr::from(([0u16; 8], listener.port)), SocketAddr::from(([0u8; 4], listener.port))],
+    };
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        match listen(address, listener.host.is_none(), settings) {
+            Ok(socket) => {
+                let address = socket.local_addr()?;
+                return Ok(Bound { listener: listener.clone(), address, socket });
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen(address: SocketAddr, any: bool, settings: &SocketSettings) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if any && address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    let chosen = |bytes: i32| usize::try_from(bytes).ok().filter(|_| bytes != DEFAULT_SOCKET_BUFFER_BYTES && bytes > 0);
+    if let Some(bytes) = chosen(settings.receive_buffer_bytes) {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = chosen(settings.send_buffer_bytes) {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(settings.listen_backlog_size)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl Bound {
+    /// Takes connections until the runtime ends.
+    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind) {
+        let socket = match tokio::net::TcpListener::from_std(self.socket) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::error!("the listener {} cannot be served: {error}", self.listener.name);
+                return;
+            }
+        };
+        let name: Arc<str> = self.listener.name.as_str().into();
+        loop {
+            let (stream, address) = match socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!("a connection cannot be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!("a connection is gone before it began: {error}");
+                continue;
+            }
+            let waker = Arc::new(Waker::default());
+            let connection = Arc::new(Connection {
+                listener: Arc::clone(&name),
+                kind,
+                principal: Principal::anonymous(),
+                host: ClientHost::new(address.ip().to_canonical()),
+                waker: Arc::clone(&waker) as _,
+            });
+            let serving = Serving { shared: Arc::clone(&shared), stream, connection, waker, partial: Vec::new() };
+            tokio::spawn(serving.run());
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A running node: bound sockets, the node behind them, its threads and its runtime; and its orderly end.
+
+use crate::config::{NodeConfig, Roles};
+use crate::connection::{Budget, Shared};
+use crate::host::{Threads, Woken};
+use crate::listen::{self, Bound};
+use crate::settings::node_settings;
+use crate::storage;
+use ottla_broker::{ListenerKind, Node, Now, StartError};
+use ottla_io::buffers::BufferPool;
+use ottla_io::clock;
+use ottla_io::disk::RealDisk;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("process.roles must be broker,controller: a node of one role needs a cluster, which is still to come")]
+    Roles,
+    #[error("{0}")]
+    Storage(String),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the listener {name} cannot be bound to {host}:{port}: {error}")]
+    Bind { name: String, host: String, port: u16, error: std::io::Error },
+    #[error("a thread cannot be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A node that serves until it is stopped.
+pub struct Running {
+    node: Arc<Node<RealDisk>>,
+    runtime: Option<Runtime>,
+    threads: Arc<Threads>,
+    /// The controller's thread and the timers'.
+    loops: Vec<JoinHandle<()>>,
+    jobs: Vec<JoinHandle<()>>,
+    failed: Arc<AtomicBool>,
+    /// The listeners by name, with the addresses that they have.
+    pub listeners: Vec<(String, SocketAddr)>,
+    pub log_dirs: Vec<PathBuf>,
+}
+
+/// The most bytes of free buffers that are kept.
+const POOL_BYTES: usize = 64 << 20;
+/// Where there is no deadline.
+const LONG: Duration = Duration::from_secs(3600);
+/// Threads for what may wait for the disk, beside those of a start.
+const JOB_THREADS: usize = 2;
+
+fn now() -> Now {
+    Now { instant: clock::instant(), wall: clock::wall() }
+}
+
+/// Starts a node. It serves when this comes back.
+pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
+    if config.identity.roles != Roles::Combined {
+        return Err(RunError::Roles);
+    }
+    let cluster_id = storage::cluster_id(config).map_err(RunError::Storage)?;
+    // Bound first, so that a port in use is found before anything is written; served last.
+    let bound = config.network.listeners.iter().map(|listener| {
+        listen::bind(listener, &config.sockets).map_err(|error| RunError::Bind {
+            name: listener.name.clone(),
+            host: listener.host.clone().unwrap_or_else(|| "0.0.0.0".to_owned()),
+            port: listener.port,
+            error,
+        })
+    });
+    let bound: Vec<Bound> = bound.collect::<Result<_, _>>()?;
+    let ports: Vec<(String, u16)> = bound.iter().map(|b| (b.listener.name.clone(), b.address.port())).collect();
+    let settings = node_settings(config, &cluster_id, &ports);
+
+    let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
+    let threads =
+        Threads::new(positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len());
+    let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(positive(config.sockets.num_io_threads))
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .map_err(RunError::Thread)?;
+    let shared = Arc::new(Shared {
+        node: Arc::clone(&node),
+        pool: BufferPool::new(POOL_BYTES),
+        budget: Budget::new(config.sockets.queued_max_request_bytes),
+        frame_bytes_max: usize::try_from(config.sockets.request_max_bytes).unwrap_or(0),
+        idle_max: match u64::try_from(config.sockets.connections_max_idle_ms) {
+            Ok(ms) => Duration::from_millis(ms),
+            Err(_) => Duration::MAX,
+        },
+    });
+    let mut running = Running {
+        node,
+        runtime: None,
+        threads,
+        loops: Vec::new(),
+        jobs: Vec::new(),
+        failed: Arc::default(),
+        listeners: bound.iter().map(|b| (b.listener.name.clone(), b.address)).collect(),
+        log_dirs: config.directories.log_dirs.clone(),
+    };
+    running.start_threads(config)?;
+    for bound in bound {
+        let kind = match config.network.is_controller_listener(&bound.listener.name) {
+            true => ListenerKind::Controller,
+            false => ListenerKind::Broker,
+        };
+        runtime.spawn(bound.serve(Arc::clone(&shared), kind));
+    }
+    running.start_upkeep(&runtime, config);
+    running.runtime = Some(runtime);
+    Ok(running)
+}
+
+impl Running {
+    fn start_threads(&mut self, config: &NodeConfig) -> Result<(), RunError> {
+        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(RunError::Thread)
+        };
+        for _ in 0..JOB_THREADS {
+            let threads = Arc::clone(&self.threads);
+            self.jobs.push(spawn("jobs", Box::new(move || threads.work()))?);
+        }
+        let (threads, node, failed) = (Arc::clone(&self.threads), Arc::clone(&self.node), Arc::clone(&self.failed));
+        let patience = Duration::from_millis(u64::try_from(config.lifecycle.heartbeat_interval_ms).unwrap_or(2000));
+        let body = move || {
+            while threads.controller().wait(patience) != Woken::Closed {
+                if let Err(error) = node.step_controller(now()) {
+                    tracing::error!("the metadata log cannot be written, and nothing can go on without it: {error}");
+                    failed.store(true, Ordering::SeqCst);
+                    return;
+                }
+            }
+        };
+        self.loops.push(spawn("controller", Box::new(body))?);
+        let (threads, node) = (Arc::clone(&self.threads), Arc::clone(&self.node));
+        let body = move || {
+            let patience = || match node.next_timeout() {
+                Some(deadline) => deadline.saturating_since(clock::instant()),
+                None => LONG,
+            };
+            while threads.timers().wait(patience()) != Woken::Closed {
+                node.handle_timeouts(now());
+            }
+        };
+        self.loops.push(spawn("timers", Box::new(body))?);
+        Ok(())
+    }
+
+    /// What happens now and then, each at its own interval.
+    fn start_upkeep(&self, runtime: &Runtime, config: &NodeConfig) {
+        let every = |ms: i64, what: fn(&Node<RealDisk>)| {
+            let node = Arc::clone(&self.node);
+            let period = Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
+            runtime.spawn(async move {
+                let mut timer = tokio::time::interval(period);
+                timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                timer.tick().await;
+                loop {
+                    timer.tick().await;
+                    let node = Arc::clone(&node);
+                    if tokio::task::spawn_blocking(move || what(&node)).await.is_err() {
+                        tracing::error!("a task of upkeep has failed");
+                    }
+                }
+            });
+        };
+        every(config.lifecycle.heartbeat_interval_ms.into(), |node| node.heartbeat());
+        every(config.log.high_watermark_checkpoint_interval_ms, |node| node.checkpoint_all());
+        every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
+    }
+
+    /// Whether the node can go on no longer.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Stops: no more requests, then the controlled shutdown, then the marks of a clean stop.
+    pub fn stop(mut self) {
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        // Requests that are being handled end; those that wait are let go.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        self.threads.close_bells();
+        for thread in self.loops.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("the controller's thread or the timers' has failed");
+            }
+        }
+        if !self.has_failed() {
+            self.node.stop(now());
+        }
+        self.threads.close_jobs();
+        for job in self.jobs.drain(..) {
+            if job.join().is_err() {
+                tracing::error!("a job's thread has failed");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,23 @@
+//! The commands, one file each.
+
+pub(crate) mod server_start;
+pub(crate) mod storage;
+
+use anyhow::{Context, Result};
+use ottla_server::config::{NodeConfig, Properties};
+use std::path::Path;
+
+/// Reads a properties file.
+fn properties(path: &Path) -> Result<Properties> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Properties::parse(&bytes).with_context(|| path.display().to_string())
+}
+
+/// Checks a configuration; what it warns of goes to the log.
+fn load(properties: &Properties) -> Result<NodeConfig> {
+    let loaded = NodeConfig::load(properties)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.config)
+}

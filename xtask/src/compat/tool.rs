@@ -1,0 +1,54 @@
+//! `cargo xtask kafka-tool NAME ARGUMENTS…`: Apache Kafka's own command line tools, to judge what Ottla wrote.
+
+use super::{Work, install};
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+use std::process::Command;
+
+/// The newest release whose tools are published whole; they work with 4.4's directories and brokers.
+const TOOLS_VERSION: &str = "4.3.1";
+
+/// Kafka's command names, without `kafka-`, and the class behind each.
+const TOOLS: &[(&str, &str)] = &[
+    ("acls", "org.apache.kafka.tools.AclCommand"),
+    ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+    ("cluster", "org.apache.kafka.tools.ClusterTool"),
+    ("configs", "org.apache.kafka.tools.ConfigCommand"),
+    ("console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+    ("console-producer", "org.apache.kafka.tools.ConsoleProducer"),
+    ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+    ("delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
+    ("dump-log", "org.apache.kafka.tools.DumpLogSegments"),
+    ("features", "org.apache.kafka.tools.FeatureCommand"),
+    ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
+    ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
+    ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+    ("metadata-shell", "org.apache.kafka.shell.MetadataShell"),
+    ("producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"),
+    ("storage", "kafka.tools.StorageTool"),
+    ("topics", "org.apache.kafka.tools.TopicCommand"),
+    ("transactions", "org.apache.kafka.tools.TransactionsCommand"),
+    ("verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
+    ("verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
+];
+
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    let names = || TOOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let (name, rest) =
+        args.split_first().with_context(|| format!("usage: cargo xtask kafka-tool NAME …; names: {}", names()))?;
+    let wanted = name.trim_start_matches("kafka-").trim_end_matches(".sh");
+    let class = TOOLS.iter().find(|(known, _)| *known == wanted).map(|(_, class)| class);
+    let class = class.with_context(|| format!("unknown tool '{name}'; there are: {}", names()))?;
+    let work = Work::new(root)?;
+    ensure!(
+        install::on_path("java") && install::on_path("mvn"),
+        "java and mvn are needed to fetch and run Kafka's tools"
+    );
+    let libs = work.dir.join(format!("kafka-tools-{TOOLS_VERSION}"));
+    install::jars(&work, &work.compat.join("kafka/tools/pom.xml"), TOOLS_VERSION, &libs)?;
+    let mut java = Command::new("java");
+    java.arg("-Xmx256m").arg("-cp").arg(format!("{}/*", libs.display())).arg(class).args(rest);
+    let status = java.status().context("cannot run java")?;
+    ensure!(status.success(), "kafka-{wanted} failed ({status})");
+    Ok(())
+}
