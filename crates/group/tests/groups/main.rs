@@ -17,3 +17,4 @@ mod requests;
 mod static_members;
 mod sync;
 mod transcript;
+mod versions;

@@ -31,7 +31,9 @@ fn command() -> impl Strategy<Value = String> {
         1 => (group.clone(), 0..3i32).prop_map(|(g, p)| format!("offset-delete x g={g} t-{p}")),
         1 => (group.clone()).prop_map(|g| format!("delete x {g}")),
         1 => group.prop_map(|g| format!("fetch x g={g} stable")),
-        6 => (1..7000u32).prop_map(|ms| format!("wait {ms}")),
+        6 => Just("cycle g".to_owned()),
+        3 => Just("cycle h".to_owned()),
+        3 => (1..7000u32).prop_map(|ms| format!("wait {ms}")),
         1 => Just("wait 700000".to_owned()),
         1 => Just("topic-deleted u".to_owned()),
         1 => Just("hold".to_owned()),
@@ -40,6 +42,25 @@ fn command() -> impl Strategy<Value = String> {
         3 => Just("heal".to_owned()),
         1 => Just("reload".to_owned()),
     ]
+}
+
+/// Runs a command; `cycle G` lets a join phase end and everybody who may be there ask for the assignment. Says how many
+/// assignments were handed out.
+fn run(bed: &mut Bed, command: &str) -> usize {
+    let Some(group) = command.strip_prefix("cycle ") else {
+        bed.run(command);
+        return 0;
+    };
+    bed.run("wait 8000");
+    let mut synced = 0;
+    for (client, number) in [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3)] {
+        for generation in 1..7 {
+            let member = format!("{client}#{number}");
+            let lines = bed.run(&format!("sync x g={group} member={member} gen={generation} assign={member}:x"));
+            synced += lines.iter().filter(|line| line.contains("synced")).count();
+        }
+    }
+    synced
 }
 
 fn settings() -> GroupSettings {
@@ -60,7 +81,7 @@ proptest! {
     fn replaying_the_log_rebuilds_the_state(commands in prop::collection::vec(command(), 1..60)) {
         let mut bed = Bed::new(settings());
         for command in &commands {
-            bed.run(command);
+            run(&mut bed, command);
         }
         prop_assert!(bed.shard.take_warnings().is_empty());
         let replayed = loaded(&bed.log.bytes());
@@ -78,7 +99,7 @@ proptest! {
     ) {
         let mut bed = Bed::new(settings());
         for command in &commands {
-            bed.run(command);
+            run(&mut bed, command);
         }
         let mut bytes = bed.log.bytes();
         if !bytes.is_empty() {
@@ -104,4 +125,11 @@ proptest! {
         builder.build_plain(&mut bytes).unwrap();
         loaded(&bytes);
     }
+}
+
+#[test]
+fn the_runs_reach_assignments() {
+    let mut bed = Bed::new(settings());
+    let commands = ["join a g=g v=3 rebalance=8000", "join b g=g v=9 instance=b rebalance=8000", "cycle g"];
+    assert_eq!(commands.into_iter().map(|command| run(&mut bed, command)).sum::<usize>(), 2);
 }
