@@ -15,7 +15,7 @@ use ottla_replica::{Leadership, Partition};
 use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
 use ottla_wire::Uuid;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 impl<D: Disk> Node<D> {
     /// Publishes what was committed, unless a transaction is under way.
@@ -152,8 +152,7 @@ impl<D: Disk> Node<D> {
             }
         }
         self.host().run_all(jobs);
-        let opened = std::mem::take(&mut *super::lock(&opened));
-        opened
+        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_log(

@@ -23,7 +23,6 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Offse
     let request = OffsetDeleteRequest {
         group_id: request.group_id.clone(),
         topics: allowed.into_iter().cloned().collect(),
-        ..Default::default()
     };
     let part = ask(node, context, &request.group_id, GroupAnswer::OffsetDelete, failed, |shard, env, waiter| {
         shard.delete_offsets(env, &request, &ImageTopics(&image), waiter)
