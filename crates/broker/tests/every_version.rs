@@ -1,6 +1,8 @@
 //! Every finished API answers in every version that it tells, on both listeners: a response that cannot be written in an
 //! old version would close the connection of an old client.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use ottla_broker::{
     Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Place, Settings, Wake, Worker,
 };
