@@ -58,5 +58,10 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
         ..Default::default()
     };
     let resources = by_pattern.into_iter().map(resource).collect();
-    context.reply(&DescribeAclsResponse { throttle_time_ms: NOT_THROTTLED_MS, resources, ..Default::default() })
+    context.reply(&DescribeAclsResponse {
+        throttle_time_ms: NOT_THROTTLED_MS,
+        error_message: Some("".into()),
+        resources,
+        ..Default::default()
+    })
 }

@@ -19,15 +19,23 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
         ListenerKind::Controller => CONTROLLERS,
     };
     if request.endpoint_type != own {
-        let known = matches!(request.endpoint_type, BROKERS | CONTROLLERS);
-        let (error, message) = match known {
-            true => (ErrorCode::MismatchedEndpointType, "The request was sent to an endpoint of the wrong type."),
-            false => (ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+        let name = |endpoint_type: i8| match endpoint_type {
+            BROKERS => Some("BROKER"),
+            CONTROLLERS => Some("CONTROLLER"),
+            _ => None,
+        };
+        let (error, message) = match (name(own), name(request.endpoint_type)) {
+            (Some(own), Some(wanted)) => (
+                ErrorCode::MismatchedEndpointType,
+                format!(
+                    "The request was sent to an endpoint of type {own}, but we wanted an endpoint of type {wanted}"
+                ),
+            ),
+            _ => (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {}", request.endpoint_type)),
         };
         return context.reply(&DescribeClusterResponse {
             error_code: error.into(),
             error_message: Some(message.into()),
-            endpoint_type: request.endpoint_type,
             ..Default::default()
         });
     }

@@ -35,7 +35,8 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
         };
         DescribeConfigsResult {
             error_code: error.into(),
-            error_message: message,
+            // Kafka tells an empty text here, where it tells none elsewhere.
+            error_message: Some(message.unwrap_or_default()),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.to_string().into(),
             configs,

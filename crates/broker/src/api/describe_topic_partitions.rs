@@ -57,7 +57,7 @@ pub(super) fn handle<D: Disk>(
             page.add(context, &published, name, first);
         }
     }
-    for topic in page.topics.iter_mut().filter(|t| t.error_code == 0) {
+    for topic in &mut page.topics {
         let name = topic.name.as_deref().unwrap_or_default();
         topic.topic_authorized_operations = context.operations(node, ResourceType::Topic, name);
     }

@@ -117,8 +117,17 @@ impl<D: Disk> Answers<D> {
 }
 
 enum Found<D: Disk> {
-    Slice { slice: FetchedSlice<D::File>, diverging: Option<EpochEndOffset<'static>> },
-    Error { code: ErrorCode, leader: Option<(i32, i32)> },
+    Slice {
+        slice: FetchedSlice<D::File>,
+        diverging: Option<EpochEndOffset<'static>>,
+    },
+    /// Nothing here to read from.
+    Error {
+        code: ErrorCode,
+        leader: Option<(i32, i32)>,
+    },
+    /// The log has nothing to give at this offset, or cannot.
+    Unreadable(ErrorCode),
 }
 
 impl Fetch {
@@ -188,7 +197,7 @@ impl Fetch {
                 if code == ErrorCode::KafkaStorageError {
                     tracing::error!("{}-{} cannot be read: {error}", partition.topic, partition.index);
                 }
-                Found::Error { code, leader: None }
+                Found::Unreadable(code)
             }
         }
     }
@@ -307,7 +316,7 @@ fn summary<D: Disk>(found: &Found<D>) -> PartitionAnswer {
             log_start_offset: slice.offsets.log_start_offset.0,
             redirects: diverging.is_some(),
         },
-        Found::Error { code, .. } => PartitionAnswer {
+        Found::Error { code, .. } | Found::Unreadable(code) => PartitionAnswer {
             error: *code,
             records_bytes: 0,
             high_watermark: -1,
@@ -323,10 +332,18 @@ fn describe<D: Disk>(index: i32, found: Found<D>, slices: &mut Vec<FetchedSlice<
             partition_index: index,
             error_code: code.into(),
             high_watermark: -1,
+            aborted_transactions: Some(Vec::new()),
             records: Some(Records::default()),
             current_leader: leader
                 .map(|(leader_id, leader_epoch)| LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() })
                 .unwrap_or_default(),
+            ..Default::default()
+        },
+        Found::Unreadable(code) => PartitionData {
+            partition_index: index,
+            error_code: code.into(),
+            high_watermark: -1,
+            records: Some(Records::default()),
             ..Default::default()
         },
         Found::Slice { slice, diverging } => {

@@ -41,6 +41,7 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &FindC
             host: host.into(),
             port,
             error_code: error.into(),
+            error_message: Some("".into()),
             ..Default::default()
         }
     };

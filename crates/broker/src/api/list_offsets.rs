@@ -63,12 +63,6 @@ fn look_up<D: Disk>(
     asked: &ListOffsetsPartition<'_>,
     worker: &mut Worker,
 ) -> Result<Found, ErrorCode> {
-    let known = published.image.topics.partition(topic, asked.partition_index);
-    known.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let partition = published.partition_named(topic, asked.partition_index).ok_or(ErrorCode::KafkaStorageError)?;
-    if request.replica_id != DEBUGGING_CONSUMER {
-        partition.check_leader(asked.current_leader_epoch).map_err(|error| error.code())?;
-    }
     let since = match asked.timestamp {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,
@@ -78,6 +72,12 @@ fn look_up<D: Disk>(
     };
     if context.version < since || asked.timestamp < EARLIEST_PENDING_UPLOAD {
         return Err(ErrorCode::UnsupportedVersion);
+    }
+    let known = published.image.topics.partition(topic, asked.partition_index);
+    known.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = published.partition_named(topic, asked.partition_index).ok_or(ErrorCode::KafkaStorageError)?;
+    if request.replica_id != DEBUGGING_CONSUMER {
+        partition.check_leader(asked.current_leader_epoch).map_err(|error| error.code())?;
     }
     let offsets = partition.log.offsets();
     // What a consumer may see: no further than what is committed, or decided.

@@ -38,8 +38,10 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Metad
         }
     };
     if version >= 8 && request.include_topic_authorized_operations {
-        for topic in topics.iter_mut().filter(|t| t.error_code == 0) {
-            let name = topic.name.as_deref().unwrap_or_default();
+        // A topic that does not exist tells them too; one that may not be seen tells nothing.
+        let told = |t: &&mut ResponseTopic| t.error_code != i16::from(ErrorCode::TopicAuthorizationFailed);
+        for topic in topics.iter_mut().filter(told) {
+            let Some(name) = topic.name.as_deref() else { continue };
             topic.topic_authorized_operations = context.operations(node, ResourceType::Topic, name);
         }
     }

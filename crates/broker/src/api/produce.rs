@@ -24,6 +24,10 @@ use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Where a batch tells its format, and the one that is taken.
+const MAGIC_AT: usize = 16;
+const MAGIC: u8 = 2;
+
 /// The client of Kafka's own tools, which may write to internal topics.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -166,6 +170,12 @@ impl<D: Disk> Append<'_, D> {
     fn check_records(&self, records: &[u8]) -> Result<(), Refusal> {
         let version = self.context.version;
         let invalid = |message: String| Err(Refusal::new(ErrorCode::InvalidRecord, message));
+        // Older formats are refused before anything else of them is looked at; one that nobody knows is a broken batch.
+        if records.get(MAGIC_AT).is_some_and(|magic| (0..MAGIC).contains(magic)) {
+            return invalid(format!(
+                "Produce requests with version {version} are only allowed to contain record batches with magic version 2"
+            ));
+        }
         let mut batches = Batches::new(records);
         let first = match batches.next() {
             None => {

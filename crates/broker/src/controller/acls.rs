@@ -19,6 +19,18 @@ fn refusal(asker: &Asker) -> Option<ApiError> {
     (!asker.may_to_cluster(AclOperation::Alter)).then(|| ErrorCode::ClusterAuthorizationFailed.into())
 }
 
+/// What a broker asks of a name before the controller sees it.
+fn check_name(acl: &Acl) -> Result<(), ApiError> {
+    let refusal = match (acl.resource_type, acl.resource_name.as_str()) {
+        (_, "") => "Invalid empty resource name",
+        (ResourceType::Cluster, name) if name != "kafka-cluster" => {
+            "The only valid name for the CLUSTER resource is kafka-cluster"
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(ErrorCode::InvalidRequest, refusal))
+}
+
 pub(super) fn decide_create(desk: &mut Desk<'_>, asker: &Asker, request: &CreateAclsRequest<'_>) -> Decision {
     let acls: Vec<Acl> = request
         .creations
@@ -36,8 +48,13 @@ pub(super) fn decide_create(desk: &mut Desk<'_>, asker: &Asker, request: &Create
     let (records, results) = match refusal(asker) {
         Some(error) => (Vec::new(), vec![Err(error); acls.len()]),
         None => {
-            let outcome = desk.controller.create_acls(&acls, desk.seed);
-            (outcome.records, outcome.response)
+            let named: Vec<Result<(), ApiError>> = acls.iter().map(check_name).collect();
+            let well_named = acls.into_iter().zip(&named).filter(|(_, check)| check.is_ok());
+            let well_named: Vec<Acl> = well_named.map(|(acl, _)| acl).collect();
+            let outcome = desk.controller.create_acls(&well_named, desk.seed);
+            let mut decided = outcome.response.into_iter();
+            let results = named.into_iter().map(|check| check.and_then(|()| decided.next().unwrap_or(Ok(()))));
+            (outcome.records, results.collect())
         }
     };
     let result = |result: Result<(), ApiError>| match result {

@@ -2,6 +2,7 @@
 
 use super::{Asker, Decision, owned};
 use crate::node::Desk;
+use crate::request::ListenerKind;
 use ottla_metadata::config_defs::{BrokerScope, validate_broker_update};
 use ottla_metadata::controller::{ConfigOperation, ConfigOperationKind, Outcome};
 use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs};
@@ -20,7 +21,7 @@ type Answers = Vec<(i8, String, Result<(), ApiError>)>;
 
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAlterConfigsRequest<'_>) -> Decision {
     let resources = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_ref(), &r.configs));
-    let (changes, mut answers) = sort(asker, resources, operations);
+    let (changes, mut answers) = sort(asker, desk.controller.settings.node_id, resources, operations);
     let valid = |resource: &ConfigResource, operations: &BTreeMap<String, ConfigOperation>| {
         let set = operations.iter().filter_map(|(name, op)| Some((name.clone(), op.value.clone()?)));
         check_broker(resource, &set.collect())
@@ -44,10 +45,10 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAl
 
 pub(super) fn decide_legacy(desk: &mut Desk<'_>, asker: &Asker, request: &AlterConfigsRequest<'_>) -> Decision {
     let resources = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_ref(), &r.configs));
-    let (changes, mut answers) = sort(asker, resources, |configs| {
+    let (changes, mut answers) = sort(asker, desk.controller.settings.node_id, resources, |configs| {
         let null = |c: &ottla_wire::api::alter_configs_request::AlterableConfig<'_>| c.value.is_none();
         if let Some(config) = configs.iter().find(|c| null(c)) {
-            let message = format!("Null value not supported for config {}", config.name);
+            let message = format!("Null value not supported for : {}", config.name);
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }
         Ok(configs.iter().filter_map(|c| Some((c.name.to_string(), c.value.as_ref()?.to_string()))).collect())
@@ -79,6 +80,7 @@ fn told(result: Result<(), ApiError>) -> (i16, Option<std::borrow::Cow<'static, 
 /// The changes that are well named, named once, and allowed; the rest is answered.
 fn sort<'a, C: 'a, T>(
     asker: &Asker,
+    node_id: i32,
     resources: impl Iterator<Item = (i8, &'a str, &'a C)>,
     read: impl Fn(&'a C) -> Result<T, ApiError>,
 ) -> (BTreeMap<ConfigResource, T>, Answers) {
@@ -87,11 +89,26 @@ fn sort<'a, C: 'a, T>(
     let mut answers = Answers::new();
     for (code, name, configs) in resources {
         let mut answer = |error: ApiError| answers.push((code, name.to_owned(), Err(error)));
+        let through_broker = asker.context.connection.kind == ListenerKind::Broker;
         let Some(kind) = ConfigResourceKind::from_code(code) else {
-            let message = format!("Unknown resource type {code}.");
-            answer(ApiError::new(ErrorCode::UnsupportedVersion, message));
+            // Brokers and controllers have words of their own.
+            answer(match through_broker {
+                true => ApiError::new(ErrorCode::InvalidRequest, format!("Unknown resource type {code}")),
+                false => ApiError::new(ErrorCode::UnsupportedVersion, format!("Unknown resource type {code}.")),
+            });
             continue;
         };
+        if through_broker && kind == ConfigResourceKind::Broker && !name.is_empty() {
+            let message = match name.parse::<i32>() {
+                Ok(id) if id == node_id => None,
+                Ok(_) => Some(format!("Unexpected broker id, expected {node_id}, but received {name}")),
+                Err(_) => Some(format!("Node id must be an integer, but it is: {name}")),
+            };
+            if let Some(message) = message {
+                answer(ApiError::new(ErrorCode::InvalidRequest, message));
+                continue;
+            }
+        }
         let resource = ConfigResource { kind, name: name.to_owned() };
         if twice.contains(&resource) {
             continue;

@@ -42,6 +42,7 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &CreateTopicsR
         name: owned(name),
         error_code: error.code.into(),
         error_message: error.message,
+        configs: Some(Vec::new()),
         ..Default::default()
     };
     let (records, results) = match desk.controller.create_topics(&allowed, desk.seed) {

@@ -112,7 +112,11 @@ impl<D: Disk> Node<D> {
             isr: partition.isr.clone(),
             replicas: partition.replicas.clone(),
             is_leader: partition.leader == self.id,
-            min_insync_replicas: config.replication.min_insync_replicas,
+            // A topic with fewer replicas than that could never be written to.
+            min_insync_replicas: config
+                .replication
+                .min_insync_replicas
+                .min(i32::try_from(partition.replicas.len()).unwrap_or(i32::MAX)),
         }
     }
 

@@ -20,11 +20,7 @@ pub(crate) fn delete(
 ) -> Result<Decision<OffsetDeleteResponse<'static>>, EncodeError> {
     let mut decision = Decision { records: Vec::new(), answer: OffsetDeleteResponse::default() };
     let is_known = |topic: &str, partition: i32| topics.has_partition(topic, partition);
-    let any_known = request
-        .topics
-        .iter()
-        .any(|topic| topic.partitions.iter().any(|partition| is_known(&topic.name, partition.partition_index)));
-    if any_known && let Err(error) = active.and_then(|()| validate(standing)) {
+    if let Err(error) = active.and_then(|()| validate(standing)) {
         decision.answer.error_code = error.code();
         return Ok(decision);
     }
