@@ -4,7 +4,7 @@
 use crate::reader::UnknownTags;
 use crate::uuid::Uuid;
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::RangeBounds;
 
 /// The value does not fit the version that it is written in: a mistake of ours, or a peer that lacks a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -268,7 +268,7 @@ impl Writer {
 
     /// The fields of a tagged section that were kept unread, as far as their tags lie in `range`: a section's tags
     /// ascend.
-    pub fn unknown_tags(&mut self, tags: &UnknownTags<'_>, range: Range<u32>) -> Result<(), EncodeError> {
+    pub fn unknown_tags(&mut self, tags: &UnknownTags<'_>, range: impl RangeBounds<u32>) -> Result<(), EncodeError> {
         for (tag, value) in tags.as_slice().iter().filter(|(tag, _)| range.contains(tag)) {
             self.tagged_field(*tag, |writer| {
                 writer.raw(value);

@@ -457,7 +457,7 @@ impl Emitter<'_> {
             fields.iter().filter_map(|f| f.tag.map(|(tag, range)| (f, tag, range))).collect();
         tags.sort_by_key(|(_, tag, _)| *tag);
         if tags.is_empty() {
-            return "writer.uvarint(self.unknown_tags.as_slice().len() as u32);\nwriter.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;\n".into();
+            return "writer.uvarint(self.unknown_tags.as_slice().len() as u32);\nwriter.unknown_tags(&self.unknown_tags, ..)?;\n".into();
         }
         let mut out = String::from("let mut count = self.unknown_tags.as_slice().len() as u32;\n");
         let told = |field: &Field, range: Versions| {
@@ -489,7 +489,7 @@ impl Emitter<'_> {
                 told(field, *range)
             );
         }
-        let _ = writeln!(out, "writer.unknown_tags(&self.unknown_tags, {written}..u32::MAX)?;");
+        let _ = writeln!(out, "writer.unknown_tags(&self.unknown_tags, {written}..)?;");
         out
     }
 

@@ -105,7 +105,7 @@ impl Encode for ApiVersionsResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 4..)?;
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Encode for ApiVersion<'_> {
         writer.i16(self.max_version);
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Encode for SupportedFeatureKey<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Encode for FinalizedFeatureKey<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

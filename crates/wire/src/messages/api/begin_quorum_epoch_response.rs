@@ -55,7 +55,7 @@ impl Encode for BeginQuorumEpochResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Encode for TopicData<'_> {
         writer.array(Some(&self.partitions), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Encode for PartitionData<'_> {
         writer.i32(self.leader_epoch);
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Encode for CreateTopicsResponse<'_> {
         writer.array(Some(&self.topics), version >= 5, |w, v| v.encode(w, version))?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Encode for CreatableTopicResult<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Encode for CreatableTopicConfigs<'_> {
         }
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -145,7 +145,7 @@ impl Encode for FetchRequest<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Encode for ReplicaState<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -242,7 +242,7 @@ impl Encode for FetchTopic<'_> {
         writer.array(Some(&self.partitions), version >= 12, |w, v| v.encode(w, version))?;
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -346,7 +346,7 @@ impl Encode for FetchPartition<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -401,7 +401,7 @@ impl Encode for ForgottenTopic<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

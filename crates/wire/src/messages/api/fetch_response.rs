@@ -76,7 +76,7 @@ impl Encode for FetchResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Encode for FetchableTopicResponse<'_> {
         writer.array(Some(&self.partitions), version >= 12, |w, v| v.encode(w, version))?;
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Encode for PartitionData<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 3..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 3..)?;
         }
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Encode for EpochEndOffset<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -352,7 +352,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -389,7 +389,7 @@ impl Encode for SnapshotId<'_> {
         writer.i32(self.epoch);
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -420,7 +420,7 @@ impl Encode for AbortedTransaction<'_> {
         writer.i64(self.first_offset);
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -489,7 +489,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

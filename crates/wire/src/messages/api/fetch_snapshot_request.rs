@@ -69,7 +69,7 @@ impl Encode for FetchSnapshotRequest<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -96,7 +96,7 @@ impl Encode for TopicSnapshot<'_> {
         writer.str(&self.name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -145,7 +145,7 @@ impl Encode for PartitionSnapshot<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -172,7 +172,7 @@ impl Encode for SnapshotId<'_> {
         writer.i64(self.end_offset);
         writer.i32(self.epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -55,7 +55,7 @@ impl Encode for FetchSnapshotResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -82,7 +82,7 @@ impl Encode for TopicSnapshot<'_> {
         writer.str(&self.name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ impl Encode for PartitionSnapshot<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -164,7 +164,7 @@ impl Encode for SnapshotId<'_> {
         writer.i64(self.end_offset);
         writer.i32(self.epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -191,7 +191,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         writer.i32(self.leader_id);
         writer.i32(self.leader_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -245,7 +245,7 @@ impl Encode for NodeEndpoint<'_> {
             writer.u16(self.port);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl Encode for ProduceResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Encode for TopicProduceResponse<'_> {
         writer.array(Some(&self.partition_responses), version >= 9, |w, v| v.encode(w, version))?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Encode for PartitionProduceResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Encode for BatchIndexAndErrorMessage<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -366,7 +366,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Encode for UpdateRaftVoterResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -94,7 +94,7 @@ impl Encode for CurrentLeader<'_> {
         writer.str(&self.host, true)?;
         writer.i32(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

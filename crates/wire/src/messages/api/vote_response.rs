@@ -52,7 +52,7 @@ impl Encode for VoteResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -79,7 +79,7 @@ impl Encode for TopicData<'_> {
         writer.str(&self.topic_name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -115,7 +115,7 @@ impl Encode for PartitionData<'_> {
         writer.i32(self.leader_epoch);
         writer.bool(self.vote_granted);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -169,7 +169,7 @@ impl Encode for NodeEndpoint<'_> {
             writer.u16(self.port);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

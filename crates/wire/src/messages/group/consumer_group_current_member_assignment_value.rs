@@ -42,7 +42,7 @@ impl Encode for ConsumerGroupCurrentMemberAssignmentValue<'_> {
         writer.array(Some(&self.assigned_partitions), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.partitions_pending_revocation), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -91,7 +91,7 @@ impl Encode for TopicPartitions<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

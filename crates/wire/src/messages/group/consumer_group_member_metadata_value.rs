@@ -84,7 +84,7 @@ impl Encode for ConsumerGroupMemberMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -111,7 +111,7 @@ impl Encode for ClassicMemberMetadata<'_> {
         writer.i32(self.session_timeout_ms);
         writer.array(Some(&self.supported_protocols), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -138,7 +138,7 @@ impl Encode for ClassicProtocol<'_> {
         writer.str(&self.name, true)?;
         writer.nullable_bytes(Some(&self.metadata), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

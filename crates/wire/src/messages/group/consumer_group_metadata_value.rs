@@ -46,7 +46,7 @@ impl Encode for ConsumerGroupMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -85,7 +85,7 @@ impl Encode for OffsetCommitValue<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ impl Encode for StreamsGroupCurrentMemberAssignmentValue<'_> {
         writer.array(Some(&self.standby_tasks_pending_revocation), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.warmup_tasks_pending_revocation), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -103,7 +103,7 @@ impl Encode for TaskIds<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -93,7 +93,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 4..)?;
         Ok(())
     }
 }
@@ -120,7 +120,7 @@ impl Encode for LastAssignmentConfig<'_> {
         writer.str(&self.key, true)?;
         writer.str(&self.value, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ impl Encode for BrokerRegistrationChangeRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 3..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 3..)?;
         Ok(())
     }
 }

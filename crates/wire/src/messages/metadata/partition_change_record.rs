@@ -180,7 +180,7 @@ impl Encode for PartitionChangeRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 8..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 8..)?;
         Ok(())
     }
 }

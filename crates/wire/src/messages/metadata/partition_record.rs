@@ -150,7 +150,7 @@ impl Encode for PartitionRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 2..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 2..)?;
         Ok(())
     }
 }

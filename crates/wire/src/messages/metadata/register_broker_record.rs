@@ -128,7 +128,7 @@ impl Encode for RegisterBrokerRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -161,7 +161,7 @@ impl Encode for BrokerEndpoint<'_> {
         writer.u16(self.port);
         writer.i16(self.security_protocol);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -191,7 +191,7 @@ impl Encode for BrokerFeature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -73,7 +73,7 @@ impl Encode for RemoteLogSegmentMetadataSnapshotRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -100,7 +100,7 @@ impl Encode for SegmentLeaderEpochEntry<'_> {
         writer.i32(self.leader_epoch);
         writer.i64(self.offset);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

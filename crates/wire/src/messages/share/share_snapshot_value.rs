@@ -80,7 +80,7 @@ impl Encode for ShareSnapshotValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -113,7 +113,7 @@ impl Encode for StateBatch<'_> {
         writer.i8(self.delivery_state);
         writer.i16(self.delivery_count);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

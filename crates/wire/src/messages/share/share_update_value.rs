@@ -68,7 +68,7 @@ impl Encode for ShareUpdateValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl Encode for StateBatch<'_> {
         writer.i8(self.delivery_state);
         writer.i16(self.delivery_count);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ impl Encode for TransactionLogValue<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 4..)?;
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Encode for PartitionsSchema<'_> {
         })?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
