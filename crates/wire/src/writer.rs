@@ -247,6 +247,12 @@ impl Writer {
         value.map_or(Ok(()), |value| value.encode(self, version))
     }
 
+    /// A struct that is a tagged field: what says whether it is there is an unsigned variable-length integer here.
+    pub fn nullable_tagged_struct<T: Encode>(&mut self, value: Option<&T>, version: i16) -> Result<(), EncodeError> {
+        self.uvarint(u32::from(value.is_some()));
+        value.map_or(Ok(()), |value| value.encode(self, version))
+    }
+
     /// One tagged field: its number, its size, and what `content` writes.
     pub fn tagged_field(
         &mut self,

@@ -344,10 +344,8 @@ impl Emitter<'_> {
             Type::Bytes => read_as("bytes", &|method| format!("{reader}.{method}({flexible})?")),
             Type::Records if nullable => format!("{reader}.nullable_bytes({flexible})?.map(Records::Bytes)"),
             Type::Records => format!("Records::Bytes({reader}.bytes({flexible})?)"),
-            Type::Struct(name) if nullable => {
-                debug_assert!(field.tag.is_some() || !name.is_empty());
-                format!("{reader}.nullable_struct(version)?")
-            }
+            Type::Struct(_) if nullable && field.tag.is_some() => format!("{reader}.nullable_tagged_struct(version)?"),
+            Type::Struct(_) if nullable => format!("{reader}.nullable_struct(version)?"),
             Type::Struct(_) => format!("Decode::decode({reader}, version)?"),
             Type::Array(inner) => {
                 let element = self.element_reader(inner, &flexible);
@@ -523,6 +521,9 @@ impl Emitter<'_> {
             Type::Bytes => format!("writer.nullable_bytes(Some(&{name}), {flexible})?;"),
             Type::Records if nullable => format!("writer.records({name}.as_ref(), {flexible})?;"),
             Type::Records => format!("writer.records(Some(&{name}), {flexible})?;"),
+            Type::Struct(_) if nullable && field.tag.is_some() => {
+                format!("writer.nullable_tagged_struct({name}.as_ref(), version)?;")
+            }
             Type::Struct(_) if nullable => format!("writer.nullable_struct({name}.as_ref(), version)?;"),
             Type::Struct(_) => format!("{name}.encode(writer, version)?;"),
             Type::Array(inner) => {

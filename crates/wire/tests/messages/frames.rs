@@ -19,7 +19,7 @@ pub struct Frame {
 
 impl Frame {
     /// Header and body apart; the header is written again and compared.
-    fn split(&self) -> (i16, &[u8]) {
+    pub fn split(&self) -> (i16, &[u8]) {
         let info = self.key.info();
         match self.kind {
             Kind::Request => {
@@ -38,13 +38,17 @@ impl Frame {
         let mut reader = Reader::new(&self.bytes);
         let header = H::decode(&mut reader, version).unwrap_or_else(|e| panic!("{}: header: {e}", self.name));
         let body = reader.rest();
-        assert_eq!(encode_to_vec(&header, version).unwrap(), self.bytes[..self.bytes.len() - body.len()], "{}", self.name);
+        assert_eq!(
+            encode_to_vec(&header, version).unwrap(),
+            self.bytes[..self.bytes.len() - body.len()],
+            "{}",
+            self.name
+        );
         body
     }
 
-    /// The version that the body is in. A broker answers an ApiVersions request in a version that it does not have in
-    /// version 0 (KIP-511); no other answer differs from its request.
-    fn message_name(&self) -> String {
+    /// The message that the body is.
+    pub fn message_name(&self) -> String {
         format!("{}{}", self.key.info().name, if self.kind == Kind::Request { "Request" } else { "Response" })
     }
 }
@@ -76,7 +80,12 @@ fn captured_frames_come_back_byte_by_byte() {
     for frame in &frames {
         let (_, body) = frame.split();
         let message = frame.message_name();
-        assert_eq!((ours[message.as_str()].again)(body, frame.version).as_deref(), Ok(body), "{}: {message}", frame.name);
+        assert_eq!(
+            (ours[message.as_str()].again)(body, frame.version).as_deref(),
+            Ok(body),
+            "{}: {message}",
+            frame.name
+        );
         if let Some(their) = theirs.get(message.as_str()).filter(|their| (their.supports)(frame.version)) {
             assert_eq!((their.again)(body, frame.version).as_deref(), Ok(body), "{}: {message}", frame.name);
         }
@@ -131,7 +140,10 @@ fn walk(bytes: &[u8], name: &str) -> usize {
         codecs.decompress(codec, batch.record_bytes(), &mut plain, 1 << 24).unwrap();
         let records: Vec<_> = BatchRecords::new(&plain, batch.header.record_count).map(Result::unwrap).collect();
         assert_eq!(records.len(), scanned.len(), "{name}");
-        assert!(records.iter().zip(&scanned).all(|(record, shape)| record.offset_delta == shape.offset_delta), "{name}");
+        assert!(
+            records.iter().zip(&scanned).all(|(record, shape)| record.offset_delta == shape.offset_delta),
+            "{name}"
+        );
         assert_eq!(batch.records().is_some(), codec == Compression::None);
         count += 1;
     }

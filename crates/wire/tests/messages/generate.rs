@@ -98,6 +98,10 @@ impl Generator<'_, '_> {
                     let (mut value, mut default) = (Vec::new(), Vec::new());
                     self.field(field, nullable, true, depth, &mut value);
                     self.default(field, nullable, true, &mut default);
+                    if nullable && matches!(field.ty, Type::Struct(_)) && value == [0xff] {
+                        // Here it is a variable-length integer that says whether a struct is there.
+                        value = vec![0];
+                    }
                     if value != default && !(self.style == Style::Any && self.random.one_in(3)) {
                         tagged.push((tag, value));
                     }
@@ -116,7 +120,8 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// Tags that no version of the schema has: between, behind and far above the known ones.
+    /// Tags that no version of the schema has: between, behind and far above the known ones, up to the greatest that Kafka
+    /// takes.
     fn unknown_tags(&mut self, taken: &[u32], tagged: &mut Vec<(u32, Vec<u8>)>) {
         let wanted = match self.style {
             Style::Greatest => true,
@@ -126,7 +131,7 @@ impl Generator<'_, '_> {
         if !wanted {
             return;
         }
-        for tag in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 127, 128, 16_384, 0x7fff_ffff, u32::MAX] {
+        for tag in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 127, 128, 16_384, 0x7fff_fffe] {
             if !taken.contains(&tag) && self.random.one_in(3) {
                 let count = self.random.below(5) as usize;
                 tagged.push((tag, self.random.bytes(count)));

@@ -5,9 +5,11 @@
 
 mod frames;
 mod generate;
+mod hostile;
 mod logs;
 mod oracle;
 mod ours;
+mod records;
 mod theirs;
 
 #[allow(dead_code, reason = "the parser is the code generator's, which needs more of it")]

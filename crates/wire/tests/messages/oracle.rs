@@ -19,7 +19,9 @@ const UNFINISHED_IN_KAFKA_WIRE: (&str, i16) = ("StreamsGroupDescribeResponse", 1
 /// Messages between clients and nodes, and what travels within them, which `kafka-wire` has; the records of the internal
 /// topics it has not: they are held against Kafka's own files in `logs`.
 fn is_protocol(folder: &str, schema: &Schema) -> bool {
-    folder == "api" || matches!(schema.kind, Kind::Data) && !matches!(schema.name.as_str(), "ProducerSnapshot" | "QuorumStateData" | "KRaftVersionRecord")
+    folder == "api"
+        || matches!(schema.kind, Kind::Data)
+            && !matches!(schema.name.as_str(), "ProducerSnapshot" | "QuorumStateData" | "KRaftVersionRecord")
 }
 
 /// Bytes of one style or seed each, with a name for them.

@@ -47,13 +47,24 @@ impl Encode for ConsumerGroupCurrentMemberAssignmentValue<'_> {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicPartitions<'a> {
     pub topic_id: Uuid,
     pub partitions: Vec<i32>,
     /// Tag 0.
     pub assignment_epochs: Option<Vec<i32>>,
     pub unknown_tags: UnknownTags<'a>,
+}
+
+impl Default for TopicPartitions<'_> {
+    fn default() -> Self {
+        Self {
+            topic_id: Default::default(),
+            partitions: Default::default(),
+            assignment_epochs: Some(Default::default()),
+            unknown_tags: UnknownTags::default(),
+        }
+    }
 }
 
 impl<'a> Decode<'a> for TopicPartitions<'a> {
@@ -80,9 +91,9 @@ impl Encode for TopicPartitions<'_> {
             Ok(())
         })?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
-        count += u32::from(self.assignment_epochs.is_some());
+        count += u32::from(self.assignment_epochs != Some(Default::default()));
         writer.uvarint(count);
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs != Some(Default::default()) {
             writer.tagged_field(0, |writer| {
                 writer.array(self.assignment_epochs.as_deref(), true, |w, v| {
                     w.i32(*v);

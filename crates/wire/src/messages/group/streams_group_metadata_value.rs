@@ -24,7 +24,7 @@ impl Default for StreamsGroupMetadataValue<'_> {
             epoch: Default::default(),
             metadata_hash: Default::default(),
             validated_topology_epoch: -1,
-            last_assignment_configs: Default::default(),
+            last_assignment_configs: Some(Default::default()),
             stored_description_topology_epoch: -1,
             failed_description_topology_epoch: -1,
             unknown_tags: UnknownTags::default(),
@@ -65,7 +65,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
         writer.i64(self.metadata_hash);
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.validated_topology_epoch != -1);
-        count += u32::from(self.last_assignment_configs.is_some());
+        count += u32::from(self.last_assignment_configs != Some(Default::default()));
         count += u32::from(self.stored_description_topology_epoch != -1);
         count += u32::from(self.failed_description_topology_epoch != -1);
         writer.uvarint(count);
@@ -75,7 +75,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        if self.last_assignment_configs.is_some() {
+        if self.last_assignment_configs != Some(Default::default()) {
             writer.tagged_field(1, |writer| {
                 writer.array(self.last_assignment_configs.as_deref(), true, |w, v| v.encode(w, version))?;
                 Ok(())
