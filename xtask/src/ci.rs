@@ -1,22 +1,32 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
+use crate::{codegen, compat, root, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
+use std::time::Instant;
 
 pub(crate) fn run() -> Result<()> {
-    step("format", "cargo", &["fmt", "--all", "--check"])?;
-    step("lint", "cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    println!("== tidy");
-    crate::tidy::run()?;
-    println!("== codegen");
-    crate::codegen::run(&crate::root(), true)?;
-    step("test", "cargo", &["test", "--workspace", "--quiet"])
+    let root = root();
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("tidy", tidy::run)?;
+    step("codegen", || codegen::run(&root, true))?;
+    step("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    step("test", || cargo(&["test", "--workspace"]))?;
+    step("build", || cargo(&["build", "--release"]))?;
+    step("compat", || compat::run(&root, &[]))?;
+    step("tour", || tour::run(&root))
 }
 
-fn step(name: &str, program: &str, args: &[&str]) -> Result<()> {
+fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("== {name}");
-    let status =
-        Command::new(program).args(args).status().with_context(|| format!("cannot run {program}: is it installed?"))?;
-    ensure!(status.success(), "{name} failed: {program} {}", args.join(" "));
+    let begun = Instant::now();
+    run().with_context(|| format!("{name} failed"))?;
+    println!("== {name}: {:.0} s", begun.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    let status = Command::new("cargo").args(args).current_dir(root()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "cargo {}", args.join(" "));
     Ok(())
 }

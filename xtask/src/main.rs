@@ -4,6 +4,7 @@ mod ci;
 mod codegen;
 mod compat;
 mod tidy;
+mod tour;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
   kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
+  tour      the README's commands, as printed
   tidy      the house's rules: layers, bans, sizes, words";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn run() -> Result<()> {
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
         Some("tidy") => tidy::run(),
+        Some("tour") => tour::run(&root()),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),
         None => bail!("{USAGE}"),
     }

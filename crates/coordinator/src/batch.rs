@@ -40,11 +40,11 @@ pub(crate) fn build(
 }
 
 /// The parts in which records are appended, in order.
-pub(crate) fn parts<'r>(
-    records: &'r [CoordinatorRecord],
+pub(crate) fn parts(
+    records: &[CoordinatorRecord],
     atomicity: Atomicity,
     bytes_max: usize,
-) -> Vec<&'r [CoordinatorRecord]> {
+) -> Vec<&[CoordinatorRecord]> {
     if atomicity == Atomicity::OneBatch {
         return vec![records];
     }

@@ -259,6 +259,9 @@ impl<S: RecordMachine, E> Shard<S, E> {
     }
 
     fn commit_versions(&mut self, high_watermark: Offset) {
+        if self.versions.is_empty() {
+            return;
+        }
         while self.versions.front().is_some_and(|(end, _)| *end <= high_watermark) {
             if let Some((_, state)) = self.versions.pop_front() {
                 self.committed = state;
@@ -298,4 +301,216 @@ pub struct AppendOptions {
     pub compression: Compression,
     pub commit_timeout: Duration,
     pub atomicity: Atomicity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Now;
+    use crate::mem_log::MemLog;
+    use crate::{AppendFailure, AppendedRange, ShardLog};
+    use ottla_machine::Timestamp;
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+
+    /// Keys and values; a value "bad" is not understood.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Words(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl RecordMachine for Words {
+        fn replay(&mut self, record: Replayed<'_>) -> Result<(), ReplayError> {
+            match record.value {
+                Some(b"bad") => return Err(ReplayError::Contradiction("bad")),
+                Some(value) => self.0.insert(record.key.to_vec(), value.to_vec()),
+                None => self.0.remove(record.key),
+            };
+            Ok(())
+        }
+
+        fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+            self.0.insert(producer_id.0.to_string().into_bytes(), format!("{result:?}").into_bytes());
+        }
+    }
+
+    impl Words {
+        fn get(&self, key: &str) -> &str {
+            self.0.get(key.as_bytes()).map_or("-", |value| std::str::from_utf8(value).unwrap())
+        }
+    }
+
+    const OPTIONS: AppendOptions = AppendOptions {
+        compression: Compression::None,
+        commit_timeout: Duration::from_secs(5),
+        atomicity: Atomicity::OneBatch,
+    };
+
+    fn record(key: &str, value: &str) -> CoordinatorRecord {
+        CoordinatorRecord { key: key.into(), value: Some(value.into()) }
+    }
+
+    fn at<R>(millis: u64, log: &dyn ShardLog, call: impl FnOnce(&mut Env<'_>) -> R) -> R {
+        let now = Now { instant: Instant::from_millis(millis), timestamp: Timestamp(1_000) };
+        call(&mut Env { now, log, codecs: &mut Codecs::default() })
+    }
+
+    fn active() -> Shard<Words, &'static str> {
+        let mut shard = Shard::default();
+        shard.elected(LeaderEpoch(1));
+        shard.loaded();
+        shard
+    }
+
+    fn append(
+        shard: &mut Shard<Words, &'static str>,
+        log: &dyn ShardLog,
+        records: &[CoordinatorRecord],
+        effect: &'static str,
+    ) -> Result<Appended<&'static str>, Failed<&'static str>> {
+        at(0, log, |env| shard.append(env, &OPTIONS, records, effect))
+    }
+
+    #[test]
+    fn each_phase_has_its_error() {
+        let log = MemLog::default();
+        let mut shard: Shard<Words, &str> = Shard::default();
+        let refused = |code| Err(Failed { code, effect: "x" });
+        assert_eq!(append(&mut shard, &log, &[record("k", "1")], "x"), refused(ErrorCode::NotCoordinator));
+        shard.elected(LeaderEpoch(4));
+        assert_eq!(append(&mut shard, &log, &[record("k", "1")], "x"), refused(ErrorCode::CoordinatorLoadInProgress));
+        shard.loaded();
+        // An older election that arrives late.
+        shard.elected(LeaderEpoch(3));
+        assert_eq!(shard.phase(), Phase::Active(LeaderEpoch(4)));
+        assert_eq!(append(&mut shard, &log, &[record("k", "1")], "x"), Ok(Appended::Committed("x")));
+        shard.elected(LeaderEpoch(5));
+        assert_eq!((shard.phase(), shard.state().get("k")), (Phase::Loading(LeaderEpoch(5)), "-"));
+    }
+
+    #[test]
+    fn readers_see_what_is_committed_and_effects_leave_in_order() {
+        let (log, mut shard) = (MemLog::default(), active());
+        append(&mut shard, &log, &[record("k", "1")], "a").unwrap();
+        log.hold_commits();
+        assert_eq!(append(&mut shard, &log, &[record("k", "2")], "b"), Ok(Appended::Waiting));
+        assert_eq!(append(&mut shard, &log, &[record("k", "3")], "c"), Ok(Appended::Waiting));
+        // Without records of its own it waits for what it has seen.
+        assert_eq!(append(&mut shard, &log, &[], "d"), Ok(Appended::Waiting));
+        assert_eq!((shard.state().get("k"), shard.committed_state().get("k")), ("3", "1"));
+        assert_eq!(shard.advance(Offset(2)), ["b"]);
+        assert_eq!(shard.committed_state().get("k"), "2");
+        assert_eq!(shard.advance(log.commit_all()), ["c", "d"]);
+        assert_eq!((shard.committed_state().get("k"), shard.poll_timeout()), ("3", None));
+    }
+
+    #[test]
+    fn a_wait_that_is_too_long_fails_but_the_records_stay() {
+        let (log, mut shard) = (MemLog::default(), active());
+        log.hold_commits();
+        append(&mut shard, &log, &[record("k", "1")], "a").unwrap();
+        at(2_000, &log, |env| shard.append(env, &OPTIONS, &[record("k", "2")], "b")).unwrap();
+        assert_eq!(shard.poll_timeout(), Some(Instant::from_millis(5_000)));
+        let failed = shard.handle_timeout(Instant::from_millis(5_000));
+        assert_eq!(failed, [Failed { code: ErrorCode::CoordinatorNotAvailable, effect: "a" }]);
+        assert_eq!(shard.advance(log.commit_all()), ["b"]);
+        assert_eq!(shard.committed_state().get("k"), "2");
+    }
+
+    #[test]
+    fn a_failed_append_leaves_nothing_behind() {
+        let (log, mut shard) = (MemLog::default(), active());
+        log.fail_appends(Some(ErrorCode::KafkaStorageError));
+        let failed = append(&mut shard, &log, &[record("k", "1")], "a");
+        assert_eq!(failed, Err(Failed { code: ErrorCode::NotCoordinator, effect: "a" }));
+        assert_eq!((shard.state().get("k"), shard.next_offset()), ("-", Offset(0)));
+    }
+
+    #[test]
+    fn a_lost_leadership_drops_everything_and_fails_what_waits() {
+        let (log, mut shard) = (MemLog::default(), active());
+        log.hold_commits();
+        append(&mut shard, &log, &[record("k", "1")], "a").unwrap();
+        assert_eq!(shard.resigned(), [Failed { code: ErrorCode::NotCoordinator, effect: "a" }]);
+        assert_eq!((shard.phase(), shard.state().get("k")), (Phase::Unloaded, "-"));
+    }
+
+    #[test]
+    fn a_log_is_loaded_in_chunks_and_read_up_to_its_high_watermark() {
+        let (log, mut writer) = (MemLog::default(), active());
+        for (key, value) in [("a", "1"), ("b", "bad"), ("a", "2"), ("c", "3")] {
+            append(&mut writer, &log, &[record(key, value)], "x").unwrap();
+        }
+        assert_eq!(writer.take_warnings().count, 1);
+        let bytes = log.bytes();
+        let mut shard: Shard<Words, &str> = Shard::default();
+        let mut codecs = Codecs::default();
+        assert_eq!(shard.load(&bytes, Offset(4), &mut codecs), Err(LoadError::NotLoading));
+        shard.elected(LeaderEpoch(1));
+        let (mut position, mut steps) = (0, 0);
+        while position < bytes.len() {
+            let end = bytes.len().min(position + 100);
+            let step = shard.load(&bytes[position..end], Offset(2), &mut codecs).unwrap();
+            assert!(step.bytes > 0);
+            position += step.bytes;
+            steps += 1;
+        }
+        shard.loaded();
+        assert_eq!((steps, shard.next_offset()), (4, Offset(4)));
+        assert_eq!(shard.state(), writer.state());
+        assert_eq!((shard.committed_state().get("a"), shard.committed_state().get("c")), ("1", "-"));
+        assert_eq!(shard.take_warnings().first[0].offset, Offset(1));
+        // What was loaded beyond the high watermark is committed when that comes.
+        shard.advance(Offset(4));
+        assert_eq!(shard.committed_state().get("c"), "3");
+        // The same batches again change nothing.
+        shard.elected(LeaderEpoch(2));
+        shard.load(&bytes, Offset(4), &mut codecs).unwrap();
+        assert_eq!(shard.load(&bytes, Offset(4), &mut codecs).unwrap().records, 0);
+        assert!(matches!(shard.load(&[7; 80], Offset(4), &mut codecs), Err(LoadError::NoBatch { position: 0, .. })));
+    }
+
+    /// A log that fails after some appends.
+    struct Failing(MemLog, Cell<u32>);
+
+    impl ShardLog for Failing {
+        fn append(&self, batch: &[u8], epoch: LeaderEpoch, now: Timestamp) -> Result<AppendedRange, AppendFailure> {
+            let left = self.1.get().checked_sub(1).ok_or(AppendFailure(ErrorCode::NotEnoughReplicas))?;
+            self.1.set(left);
+            self.0.append(batch, epoch, now)
+        }
+
+        fn high_watermark(&self) -> Offset {
+            self.0.high_watermark()
+        }
+
+        fn batch_bytes_max(&self) -> usize {
+            self.0.batch_bytes_max()
+        }
+    }
+
+    #[test]
+    fn what_may_be_split_keeps_the_parts_that_went_in() {
+        let (log, mut shard) = (Failing(MemLog::default(), Cell::new(1)), active());
+        log.0.set_batch_bytes_max(200);
+        let value = "v".repeat(80);
+        let records = [record("a", &value), record("b", &value)];
+        let whole = append(&mut shard, &log, &records, "x");
+        assert_eq!(whole, Err(Failed { code: ErrorCode::UnknownServerError, effect: "x" }));
+        let options = AppendOptions { atomicity: Atomicity::Split, ..OPTIONS };
+        let split = at(0, &log, |env| shard.append(env, &options, &records, "x"));
+        assert_eq!(split, Err(Failed { code: ErrorCode::CoordinatorNotAvailable, effect: "x" }));
+        assert_eq!((shard.state().get("a"), shard.state().get("b")), (&*value, "-"));
+    }
+
+    #[test]
+    fn the_number_of_batches_that_wait_is_bounded() {
+        let (log, mut shard) = (MemLog::default(), active());
+        log.hold_commits();
+        for _ in 0..UNCOMMITTED_BATCHES_MAX {
+            append(&mut shard, &log, &[record("k", "1")], "x").unwrap();
+        }
+        let failed = append(&mut shard, &log, &[record("k", "2")], "y");
+        assert_eq!(failed, Err(Failed { code: ErrorCode::CoordinatorNotAvailable, effect: "y" }));
+        shard.advance(log.commit_all());
+        assert!(append(&mut shard, &log, &[record("k", "2")], "y").is_ok());
+    }
 }

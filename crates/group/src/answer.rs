@@ -41,8 +41,12 @@ impl GroupAnswer {
             GroupAnswer::Heartbeat(_) => GroupAnswer::Heartbeat(HeartbeatResponse { error_code, ..Default::default() }),
             GroupAnswer::Leave(_) => GroupAnswer::Leave(LeaveGroupResponse { error_code, ..Default::default() }),
             GroupAnswer::OffsetCommit(mut answer) => {
+                // What names nothing was refused for itself, before the group was asked.
+                let own = [ErrorCode::UnknownTopicOrPartition.code(), ErrorCode::UnknownTopicId.code()];
                 for partition in answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-                    partition.error_code = error_code;
+                    if !own.contains(&partition.error_code) {
+                        partition.error_code = error_code;
+                    }
                 }
                 GroupAnswer::OffsetCommit(answer)
             }

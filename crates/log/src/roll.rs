@@ -9,7 +9,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, doing};
 use crate::file_names::{PRODUCER_SNAPSHOT, offset_file};
 use crate::log::{Log, OffsetMetadata, State};
-use crate::producers::encode;
+use crate::producers::{Producers, encode};
 use crate::segment::{NextBatch, Segment};
 
 impl<D: Disk> Log<D> {
@@ -77,25 +77,36 @@ impl<D: Disk> Log<D> {
 
     /// Writes the producers' state at its end offset, unless there is a snapshot of it. Durable after the next sync.
     pub(crate) fn write_producer_snapshot(&self, state: &mut State, dir: &Path) -> Result<(), LogError> {
-        let offset = state.producers.map_end_offset;
-        if state.producers.snapshots.contains(&offset) {
-            return Ok(());
+        if let Some(offset) = store_snapshot(&self.inner.disk, dir, &mut state.producers)? {
+            state.unsynced_snapshots.push(offset);
+            state.names_changed = true;
         }
-        let path = offset_file(dir, offset, PRODUCER_SNAPSHOT);
-        let content = encode(&state.producers);
-        let written = (|| {
-            let file = self.inner.disk.open(&path, OpenMode::Create)?;
-            file.set_len(0)?;
-            file.write_at(0, &[&content])
-        })();
-        if let Err(error) = written {
-            // Half a snapshot would be refused by its checksum; none is better.
-            let _ = self.inner.disk.remove_file(&path);
-            return Err(doing("writing", &path)(error));
-        }
-        state.producers.snapshots.insert(offset);
-        state.unsynced_snapshots.push(offset);
-        state.names_changed = true;
         Ok(())
     }
+}
+
+/// Writes a snapshot of the producers at their end offset, unless there is one; gives its offset if it was written.
+pub(crate) fn store_snapshot<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    producers: &mut Producers,
+) -> Result<Option<i64>, LogError> {
+    let offset = producers.map_end_offset;
+    if producers.snapshots.contains(&offset) {
+        return Ok(None);
+    }
+    let path = offset_file(dir, offset, PRODUCER_SNAPSHOT);
+    let content = encode(producers);
+    let written = (|| {
+        let file = disk.open(&path, OpenMode::Create)?;
+        file.set_len(0)?;
+        file.write_at(0, &[&content])
+    })();
+    if let Err(error) = written {
+        // Half a snapshot would be refused by its checksum; none is better.
+        let _ = disk.remove_file(&path);
+        return Err(doing("writing", &path)(error));
+    }
+    producers.snapshots.insert(offset);
+    Ok(Some(offset))
 }

@@ -405,7 +405,7 @@ fn scram_record(argument: &str, seed: &mut Seed) -> Result<UserScramCredentialRe
         salt: credential.salt.into(),
         stored_key: credential.stored_key.into(),
         server_key: credential.server_key.into(),
-        iterations: i32::try_from(credential.iterations).unwrap_or(i32::MAX),
+        iterations: credential.iterations,
         ..Default::default()
     })
 }

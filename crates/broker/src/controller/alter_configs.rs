@@ -20,7 +20,7 @@ type Answers = Vec<(i8, String, Result<(), ApiError>)>;
 
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAlterConfigsRequest<'_>) -> Decision {
     let resources = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_ref(), &r.configs));
-    let (changes, mut answers) = sort(asker, resources, |configs| operations(configs));
+    let (changes, mut answers) = sort(asker, resources, operations);
     let valid = |resource: &ConfigResource, operations: &BTreeMap<String, ConfigOperation>| {
         let set = operations.iter().filter_map(|(name, op)| Some((name.clone(), op.value.clone()?)));
         check_broker(resource, &set.collect())
@@ -127,6 +127,7 @@ fn authorize(asker: &Asker, resource: &ConfigResource) -> Result<(), ApiError> {
     }
 }
 
+#[allow(clippy::ptr_arg, reason = "as the request holds them")]
 fn operations(configs: &Vec<AlterableConfig<'_>>) -> Result<BTreeMap<String, ConfigOperation>, ApiError> {
     let invalid = |message: String| Err(ApiError::new(ErrorCode::InvalidRequest, message));
     let mut operations = BTreeMap::new();

@@ -8,7 +8,7 @@ use ottla_log::{LogError, TopicId};
 use ottla_machine::{Disk, Offset};
 use ottla_wire::Uuid;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Offsets by partition, as checkpoints hold them.
@@ -109,16 +109,17 @@ impl<D: Disk> Directory<D> {
     }
 }
 
-fn open<D: Disk>(disk: &D, path: &PathBuf, settings: &Settings) -> Result<(LogDirectory<D>, Uuid), StartError> {
+fn open<D: Disk>(disk: &D, path: &Path, settings: &Settings) -> Result<(LogDirectory<D>, Uuid), StartError> {
     let mut files = LogDirectory::open(disk.clone(), path).map_err(|error| match &error {
         LogError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
-            StartError::Locked(path.clone())
+            StartError::Locked(path.to_owned())
         }
         _ => StartError::Log(error.to_string()),
     })?;
-    let Some(meta) = files.meta().cloned() else { return Err(StartError::NotFormatted(path.clone())) };
-    let stranger =
-        |what, found: String, expected: String| Err(StartError::Stranger { path: path.clone(), what, found, expected });
+    let Some(meta) = files.meta().cloned() else { return Err(StartError::NotFormatted(path.to_owned())) };
+    let stranger = |what, found: String, expected: String| {
+        Err(StartError::Stranger { path: path.to_owned(), what, found, expected })
+    };
     if meta.cluster_id != settings.place.cluster_id {
         return stranger("cluster", meta.cluster_id, settings.place.cluster_id.clone());
     }
@@ -138,7 +139,7 @@ fn open<D: Disk>(disk: &D, path: &PathBuf, settings: &Settings) -> Result<(LogDi
     Ok((files, id))
 }
 
-fn derived_id(path: &std::path::Path, cluster_id: &str) -> Uuid {
+fn derived_id(path: &Path, cluster_id: &str) -> Uuid {
     let mut seed = ottla_machine::Seed(0);
     for byte in path.to_string_lossy().bytes().chain(cluster_id.bytes()) {
         seed = ottla_machine::Seed(seed.draw() ^ u64::from(byte));

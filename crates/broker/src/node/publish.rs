@@ -15,7 +15,7 @@ use ottla_replica::{Leadership, Partition};
 use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
 use ottla_wire::Uuid;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 impl<D: Disk> Node<D> {
     /// Publishes what was committed, unless a transaction is under way.
@@ -46,7 +46,7 @@ impl<D: Disk> Node<D> {
             Authorization::Standard { super_users, no_acl_found } => {
                 let mut store = AclStore::new();
                 for (id, acl) in &image.acls {
-                    if let Err(error) = store.add(AclId(id.0), security_acl(acl)) {
+                    if let Err(error) = store.add(AclId(id.0), security::Acl::from(&**acl)) {
                         tracing::warn!("the ACL {id} is passed over: {error}");
                     }
                 }
@@ -152,8 +152,7 @@ impl<D: Disk> Node<D> {
             }
         }
         self.host().run_all(jobs);
-        let opened = std::mem::take(&mut *super::lock(&opened));
-        opened
+        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_log(
@@ -214,18 +213,5 @@ impl<D: Disk> Node<D> {
             Ok(None) => {}
             Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
         }
-    }
-}
-
-/// An ACL of the image as the authorizer takes it.
-fn security_acl(acl: &image::Acl) -> security::Acl {
-    security::Acl {
-        resource_type: security::ResourceType::from_code(acl.resource_type),
-        resource_name: acl.resource_name.clone(),
-        pattern_type: security::PatternType::from_code(acl.pattern_type),
-        principal: acl.principal.clone(),
-        host: acl.host.clone(),
-        operation: security::AclOperation::from_code(acl.operation),
-        permission_type: security::AclPermissionType::from_code(acl.permission_type),
     }
 }

@@ -33,7 +33,7 @@ impl GroupShard {
     }
 
     /// Replays the whole batches at the front of `chunk`; the next chunk begins at the step's `next_offset`. A batch that is
-    /// cut off at the chunk's end is left for the next.
+    /// cut off at the chunk's end is left for the next; a step of no bytes means that the chunk is too small for one batch.
     pub fn load(&mut self, chunk: &[u8], high_watermark: Offset, codecs: &mut Codecs) -> Result<LoadStep, LoadError> {
         self.shard.load(chunk, high_watermark, codecs)
     }
@@ -167,7 +167,11 @@ impl GroupShard {
                 }
             }
         }
-        if is_last { self.settings.offsets_retention_check_interval } else { EXPIRATION_STEP_PAUSE }
+        if is_last {
+            self.settings.offsets_retention_check_interval.max(EXPIRATION_STEP_PAUSE)
+        } else {
+            EXPIRATION_STEP_PAUSE
+        }
     }
 
     /// Whether an answer to this request is still to come.

@@ -7,6 +7,10 @@
 //! closing any descriptor of it would let go of the lock.
 
 mod lock;
+#[cfg(test)]
+mod log_on_disk;
+#[cfg(test)]
+mod log_under_load;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -280,7 +280,7 @@ fn assert_same(found: &[(i64, Vec<u8>)], expected: &[(i64, Vec<u8>)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_happens_the_log_is_a_prefix_that_holds_what_was_synced(steps in prop::collection::vec(step(), 1..60)) {
         run(steps);

@@ -2,9 +2,9 @@
 //! property test that mixes them with crashes.
 
 mod append;
-mod concurrency;
 mod crashes;
 mod damage;
+mod kafka;
 mod lifecycle;
 mod lookup;
 mod read;

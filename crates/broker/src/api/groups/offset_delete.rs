@@ -20,11 +20,8 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Offse
     let (allowed, refused): (Vec<_>, Vec<_>) = request.topics.iter().partition(may);
     let refused: Vec<_> = refused.into_iter().map(refused_topic).collect();
     let image = node.published().image.clone();
-    let request = OffsetDeleteRequest {
-        group_id: request.group_id.clone(),
-        topics: allowed.into_iter().cloned().collect(),
-        ..Default::default()
-    };
+    let request =
+        OffsetDeleteRequest { group_id: request.group_id.clone(), topics: allowed.into_iter().cloned().collect() };
     let part = ask(node, context, &request.group_id, GroupAnswer::OffsetDelete, failed, |shard, env, waiter| {
         shard.delete_offsets(env, &request, &ImageTopics(&image), waiter)
     });

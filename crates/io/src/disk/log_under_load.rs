@@ -1,14 +1,31 @@
 //! Readers beside an appender, a syncer and retention: every read is whole batches in order, and none is refused.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ottla_machine::{LeaderEpoch, Offset};
-use ottla_wire::batch::Batches;
+use ottla_log::{AppendOrigin, Log, LogConfig, MinOneBatch, ReadBound, ReadError, Scratch, TopicId};
+use ottla_machine::{LeaderEpoch, Offset, Timestamp};
+use ottla_wire::batch::{BatchBuilder, Batches};
 
-use super::*;
+use super::RealDisk;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn create(dir: &Path, config: LogConfig) -> Log<RealDisk> {
+    Log::create(RealDisk, &dir.join("t-0"), TopicId([7; 16]), Arc::new(config))
+}
+
+fn batch(size: usize) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(0);
+    builder.append(NOW.0, None, Some(&vec![1; size]), &[]).unwrap();
+    let mut out = Vec::new();
+    builder.build_plain(&mut out).unwrap();
+    out
+}
 
 /// Reads from the start to the end again and again; gives how many records were seen at last.
-fn read_on(log: &Log<MemDisk>, done: &AtomicBool) -> i64 {
+fn read_on(log: &Log<RealDisk>, done: &AtomicBool) -> i64 {
     let mut offset = Offset(0);
     loop {
         let finished = done.load(Ordering::Acquire);
@@ -29,9 +46,10 @@ fn read_on(log: &Log<MemDisk>, done: &AtomicBool) -> i64 {
 
 #[test]
 fn readers_see_every_batch_once_and_whole_while_the_log_grows() {
-    let fixture = Fixture::new(LogConfig { segment_bytes: 4000, index_interval_bytes: 300, ..LogConfig::default() });
-    let (log, done) = (&fixture.log, &AtomicBool::new(false));
-    let appends = 3000;
+    let root = tempfile::tempdir().unwrap();
+    let log = create(root.path(), LogConfig { segment_bytes: 4000, index_interval_bytes: 300, ..LogConfig::default() });
+    let (log, done) = (&log, &AtomicBool::new(false));
+    let appends = 1000;
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..3).map(|_| scope.spawn(move || read_on(log, done))).collect();
         scope.spawn(move || {
@@ -42,7 +60,7 @@ fn readers_see_every_batch_once_and_whole_while_the_log_grows() {
         });
         let mut scratch = Scratch::default();
         for at in 0..appends {
-            let bytes = batch(&[&vec![1; at % 200]]);
+            let bytes = batch(at % 200);
             log.append_as_leader(&bytes, AppendOrigin::Client, LeaderEpoch(0), NOW, &mut scratch).unwrap();
             log.set_high_watermark(log.log_end_offset());
         }
@@ -55,8 +73,9 @@ fn readers_see_every_batch_once_and_whole_while_the_log_grows() {
 
 #[test]
 fn a_reader_that_retention_overtakes_is_told_so() {
-    let fixture = Fixture::new(LogConfig { segment_bytes: 1000, retention_bytes: 3000, ..LogConfig::default() });
-    let (log, done) = (&fixture.log, &AtomicBool::new(false));
+    let root = tempfile::tempdir().unwrap();
+    let log = create(root.path(), LogConfig { segment_bytes: 1000, retention_bytes: 3000, ..LogConfig::default() });
+    let (log, done) = (&log, &AtomicBool::new(false));
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let (mut offset, mut overtaken) = (Offset(0), 0);
@@ -69,7 +88,7 @@ fn a_reader_that_retention_overtakes_is_told_so() {
                             offset = Offset(batch.unwrap().header.next_offset());
                         }
                     }
-                    Err(crate::ReadError::OffsetOutOfRange(range)) => {
+                    Err(ReadError::OffsetOutOfRange(range)) => {
                         assert!(range.log_start_offset > offset);
                         offset = range.log_start_offset;
                         overtaken += 1;
@@ -80,8 +99,8 @@ fn a_reader_that_retention_overtakes_is_told_so() {
             overtaken
         });
         let mut scratch = Scratch::default();
-        for _ in 0..5000 {
-            let bytes = batch(&[&[1; 100]]);
+        for _ in 0..1500 {
+            let bytes = batch(100);
             log.append_as_leader(&bytes, AppendOrigin::Client, LeaderEpoch(0), NOW, &mut scratch).unwrap();
             log.set_high_watermark(log.log_end_offset());
             if let Some(job) = log.delete_old_segments(NOW).unwrap() {
