@@ -1,20 +1,22 @@
-//! Keys and values of the coordinators' topics. The first byte chooses the topic, the second the length of the key.
+//! Keys and values of the coordinators' topics, in batches as those topics hold them.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use ottla_wire::batch::Batches;
 use ottla_wire::group::{GroupKey, GroupValue};
 use ottla_wire::share::{ShareKey, ShareValue};
 use ottla_wire::transaction::{TransactionKey, TransactionValue};
 use ottla_wire::{DecodeError, Encode, Reader, encode_to_vec};
 
-fuzz_target!(|input: &[u8]| {
-    let Some(([topic, length], rest)) = input.split_first_chunk::<2>() else { return };
-    let Some((key, value)) = rest.split_at_checked(usize::from(*length)) else { return };
-    match topic % 3 {
-        0 => pair(key, value, |id, r| GroupKey::decode(id, r, 0), GroupValue::decode),
-        1 => pair(key, value, |id, r| TransactionKey::decode(id, r, 0), TransactionValue::decode),
-        _ => pair(key, value, |id, r| ShareKey::decode(id, r, 0), ShareValue::decode),
+fuzz_target!(|log: &[u8]| {
+    for batch in Batches::new(log).flatten() {
+        for record in batch.records().into_iter().flatten().flatten() {
+            let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+            pair(key, value, |id, r| GroupKey::decode(id, r, 0), GroupValue::decode);
+            pair(key, value, |id, r| TransactionKey::decode(id, r, 0), TransactionValue::decode);
+            pair(key, value, |id, r| ShareKey::decode(id, r, 0), ShareValue::decode);
+        }
     }
 });
 

@@ -4,8 +4,19 @@
 
 use libfuzzer_sys::fuzz_target;
 use ottla_metadata::framing;
+use ottla_wire::batch::Batches;
 
-fuzz_target!(|value: &[u8]| {
+fuzz_target!(|log: &[u8]| {
+    // A value alone, or a log whose records have such values.
+    again(log);
+    for batch in Batches::new(log).flatten() {
+        for record in batch.records().into_iter().flatten().flatten() {
+            record.value.into_iter().for_each(again);
+        }
+    }
+});
+
+fn again(value: &[u8]) {
     let Ok(record) = framing::decode(value) else { return };
     let versions = record.versions();
     for version in versions.low..=versions.high {
@@ -15,4 +26,4 @@ fuzz_target!(|value: &[u8]| {
             assert_eq!(framing::encode(&read, version).as_ref(), Ok(&written));
         }
     }
-});
+}

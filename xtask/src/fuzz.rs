@@ -19,7 +19,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("compressed", "logs/mixed-0"),
     ("metadata_record", "logs/__cluster_metadata-0"),
     ("snapshot", "logs/__cluster_metadata-0"),
-    ("coordinator", "logs/__consumer_offsets-0"),
+    ("coordinator", "logs"),
     ("text", "logs/__cluster_metadata-0"),
 ];
 

@@ -18,6 +18,9 @@ pub enum EncodeError {
     /// A field that must not be null in this version is.
     #[error("{field} is null, which version {version} cannot tell")]
     Null { field: &'static str, version: i16 },
+    /// A tagged field that was kept as unknown is one that this version knows.
+    #[error("tag {0} was kept as unknown, but this version knows it")]
+    KnownTag(u32),
     /// A string or an array longer than its length field can say.
     #[error("a length of {0} cannot be told")]
     TooLong(usize),
@@ -282,6 +285,17 @@ impl Writer {
             })?;
         }
         Ok(())
+    }
+}
+
+impl UnknownTags<'_> {
+    /// An error if one of these is known in the version that is written: it would stand twice, or without its form. That
+    /// comes about when a message is written in a later version than it was read in.
+    pub(crate) fn check(&self, known: impl Fn(u32) -> bool) -> Result<(), EncodeError> {
+        match self.as_slice().iter().find(|(tag, _)| known(*tag)) {
+            Some((tag, _)) => Err(EncodeError::KnownTag(*tag)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -457,7 +457,14 @@ impl Emitter<'_> {
         if tags.is_empty() {
             return "writer.uvarint(self.unknown_tags.as_slice().len() as u32);\nwriter.unknown_tags(&self.unknown_tags, ..)?;\n".into();
         }
-        let mut out = String::from("let mut count = self.unknown_tags.as_slice().len() as u32;\n");
+        let known = tags.iter().map(|(_, tag, range)| match condition(*range, self.flexible) {
+            None => format!("tag == {tag}"),
+            Some(when) => format!("tag == {tag} && {when}"),
+        });
+        let known = known.collect::<Vec<_>>().join(" || ");
+        let mut out = format!(
+            "self.unknown_tags.check(|tag| {known})?;\nlet mut count = self.unknown_tags.as_slice().len() as u32;\n"
+        );
         let told = |field: &Field, range: Versions| {
             let differs = self.differs_from_default(field);
             match condition(range, self.flexible) {

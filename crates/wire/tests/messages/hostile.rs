@@ -6,9 +6,9 @@ use crate::generate::{self, Random, Style};
 use crate::ours::Ours;
 use ottla_wire::batch::{Batches, Codecs, Compression, ScanLimits, scan};
 use ottla_wire::group::{GroupKey, GroupValue};
-use ottla_wire::metadata::MetadataRecord;
+use ottla_wire::metadata::{BrokerRegistrationChangeRecord, MetadataRecord};
 use ottla_wire::other::{RequestHeader, ResponseHeader};
-use ottla_wire::{Decode, Reader};
+use ottla_wire::{Decode, EncodeError, Reader, decode_exact, encode_to_vec};
 use std::collections::BTreeMap;
 
 /// Reads bytes as a message; what can be read, can be written, and is then the same message.
@@ -149,4 +149,20 @@ fn unions_refuse_what_they_do_not_know() {
     for absent in [-2, -1, 6, 13, 16, 30] {
         assert!(!known.contains_key(&absent), "{absent}");
     }
+}
+
+#[test]
+fn the_greatest_tag_there_can_be_is_written_again() {
+    let frame = [1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 7];
+    assert_eq!((crate::ours::all()["NoOpRecord"].again)(&frame, 0).as_deref(), Ok(&frame[..]));
+}
+
+#[test]
+fn a_tag_that_a_later_version_knows_is_not_written_there() {
+    // Version 1 does not know tag 2; version 2 has the log directories there.
+    let mut frame = vec![0; 12];
+    frame.extend([1, 2, 0]);
+    let record: BrokerRegistrationChangeRecord = decode_exact(&frame, 1).unwrap();
+    assert_eq!(encode_to_vec(&record, 1).as_ref(), Ok(&frame));
+    assert_eq!(encode_to_vec(&record, 2), Err(EncodeError::KnownTag(2)));
 }

@@ -54,7 +54,6 @@ fn control(record: &Record<'_>, seen: &mut BTreeMap<String, usize>) {
     assert_eq!(kind.key(), key);
     match kind {
         ControlRecordType::Abort | ControlRecordType::Commit => {
-            // Kafka 4.4 writes the marker as the message EndTxnMarker, in a version that its reader takes for 0.
             assert_eq!(EndTransactionMarker::from_value(value).unwrap().value(), value);
         }
         ControlRecordType::LeaderChange => versioned::<LeaderChangeMessage>(value),

@@ -75,6 +75,7 @@ impl Encode for ApiVersionsResponse<'_> {
             writer.i32(self.throttle_time_ms);
         }
         if version >= 3 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.supported_features.is_empty());
             count += u32::from(self.finalized_features_epoch != -1);

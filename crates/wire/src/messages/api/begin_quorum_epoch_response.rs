@@ -46,6 +46,7 @@ impl Encode for BeginQuorumEpochResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 1 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.node_endpoints.is_empty());
             writer.uvarint(count);

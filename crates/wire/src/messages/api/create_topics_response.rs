@@ -125,6 +125,7 @@ impl Encode for CreatableTopicResult<'_> {
             writer.array(self.configs.as_deref(), version >= 5, |w, v| v.encode(w, version))?;
         }
         if version >= 5 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.topic_config_error_code != 0);
             writer.uvarint(count);

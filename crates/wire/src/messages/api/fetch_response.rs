@@ -67,6 +67,7 @@ impl Encode for FetchResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 16)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 16 && !self.node_endpoints.is_empty());
             writer.uvarint(count);
@@ -223,6 +224,7 @@ impl Encode for PartitionData<'_> {
         }
         writer.records(self.records.as_ref(), version >= 12)?;
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.diverging_epoch != Default::default());
             count += u32::from(self.current_leader != Default::default());

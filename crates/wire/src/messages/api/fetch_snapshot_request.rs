@@ -60,6 +60,7 @@ impl Encode for FetchSnapshotRequest<'_> {
         writer.i32(self.replica_id);
         writer.i32(self.max_bytes);
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.cluster_id.is_some());
         writer.uvarint(count);
@@ -136,6 +137,7 @@ impl Encode for PartitionSnapshot<'_> {
         writer.i32(self.current_leader_epoch);
         self.snapshot_id.encode(writer, version)?;
         writer.i64(self.position);
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.replica_directory_id.is_zero());
         writer.uvarint(count);

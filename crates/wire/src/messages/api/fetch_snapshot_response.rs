@@ -46,6 +46,7 @@ impl Encode for FetchSnapshotResponse<'_> {
         if !(version >= 1) && !self.node_endpoints.is_empty() {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.node_endpoints.is_empty());
         writer.uvarint(count);
@@ -128,6 +129,7 @@ impl Encode for PartitionSnapshot<'_> {
         writer.i64(self.size);
         writer.i64(self.position);
         writer.records(Some(&self.unaligned_records), true)?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.current_leader != Default::default());
         writer.uvarint(count);

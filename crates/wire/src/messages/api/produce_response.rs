@@ -48,6 +48,7 @@ impl Encode for ProduceResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 9 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 10)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 10 && !self.node_endpoints.is_empty());
             writer.uvarint(count);
@@ -188,6 +189,7 @@ impl Encode for PartitionProduceResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "current_leader", version });
         }
         if version >= 9 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 10)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 10 && self.current_leader != Default::default());
             writer.uvarint(count);

@@ -40,6 +40,7 @@ impl Encode for UpdateRaftVoterResponse<'_> {
         Self::check_encode(version)?;
         writer.i32(self.throttle_time_ms);
         writer.i16(self.error_code);
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.current_leader != Default::default());
         writer.uvarint(count);

@@ -43,6 +43,7 @@ impl Encode for VoteResponse<'_> {
         if !(version >= 1) && !self.node_endpoints.is_empty() {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.node_endpoints.is_empty());
         writer.uvarint(count);

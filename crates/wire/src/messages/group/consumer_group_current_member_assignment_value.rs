@@ -90,6 +90,7 @@ impl Encode for TopicPartitions<'_> {
             w.i32(*v);
             Ok(())
         })?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.assignment_epochs != Some(Default::default()));
         writer.uvarint(count);

@@ -75,6 +75,7 @@ impl Encode for ConsumerGroupMemberMetadataValue<'_> {
         writer.nullable_str(self.subscribed_topic_regex.as_deref(), true)?;
         writer.i32(self.rebalance_timeout_ms);
         writer.nullable_str(self.server_assignor.as_deref(), true)?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.classic_member_metadata != Some(Default::default()));
         writer.uvarint(count);

@@ -76,6 +76,7 @@ impl Encode for OffsetCommitValue<'_> {
             writer.i64(self.expire_timestamp);
         }
         if version >= 4 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.topic_id.is_zero());
             writer.uvarint(count);

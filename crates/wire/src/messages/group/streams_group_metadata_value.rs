@@ -63,6 +63,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
         Self::check_encode(version)?;
         writer.i32(self.epoch);
         writer.i64(self.metadata_hash);
+        self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.validated_topology_epoch != -1);
         count += u32::from(self.last_assignment_configs != Some(Default::default()));

@@ -105,6 +105,7 @@ impl Encode for RegisterBrokerRecord<'_> {
         if !(version >= 4) && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::Unrepresentable { field: "cordoned_log_dirs", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 3 || tag == 1 && version >= 4)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 3 && !self.log_dirs.is_empty());
         count += u32::from(version >= 4 && self.cordoned_log_dirs.is_some());

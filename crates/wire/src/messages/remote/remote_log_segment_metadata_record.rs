@@ -64,6 +64,7 @@ impl Encode for RemoteLogSegmentMetadataRecord<'_> {
         writer.i32(self.segment_size_in_bytes);
         writer.nullable_bytes(self.custom_metadata.as_deref(), true)?;
         writer.i8(self.remote_log_segment_state);
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.txn_index_empty);
         writer.uvarint(count);

@@ -71,6 +71,7 @@ impl Encode for ShareSnapshotValue<'_> {
         writer.i64(self.create_timestamp);
         writer.i64(self.write_timestamp);
         writer.array(Some(&self.state_batches), true, |w, v| v.encode(w, version))?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.delivery_complete_count != -1);
         writer.uvarint(count);

@@ -59,6 +59,7 @@ impl Encode for ShareUpdateValue<'_> {
         writer.i32(self.leader_epoch);
         writer.i64(self.start_offset);
         writer.array(Some(&self.state_batches), true, |w, v| v.encode(w, version))?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.delivery_complete_count != -1);
         writer.uvarint(count);

@@ -98,6 +98,7 @@ impl Encode for TransactionLogValue<'_> {
             return Err(EncodeError::Unrepresentable { field: "client_transaction_version", version });
         }
         if version >= 1 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.previous_producer_id != -1);
             count += u32::from(self.next_producer_id != -1);
