@@ -1,4 +1,4 @@
-//! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `bench`.
+//! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `fuzz`, `bench`.
 
 mod ci;
 mod codegen;
