@@ -1,6 +1,6 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
-use crate::{codegen, compat, root, tidy, tour};
+use crate::{codegen, compat, fuzz, root, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -12,6 +12,7 @@ pub(crate) fn run() -> Result<()> {
     step("codegen", || codegen::run(&root, true))?;
     step("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     step("test", || cargo(&["test", "--workspace"]))?;
+    step("fuzz", || fuzz::run(&root, &[]))?;
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
     step("tour", || tour::run(&root))

@@ -1,8 +1,9 @@
-//! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `bench`.
+//! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `fuzz`, `bench`.
 
 mod ci;
 mod codegen;
 mod compat;
+mod fuzz;
 mod tidy;
 mod tour;
 
@@ -14,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   ci        install what is needed, then format, lint, tidy, test and run compat/
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
+  fuzz      run the fuzz targets for a while (--seconds N, or one target's name)
   kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
   tour      the README's commands, as printed
   tidy      the house's rules: layers, bans, sizes, words";
@@ -34,6 +36,7 @@ fn run() -> Result<()> {
         Some("ci") => ci::run(),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
+        Some("fuzz") => fuzz::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
         Some("tidy") => tidy::run(),
         Some("tour") => tour::run(&root()),

@@ -224,6 +224,11 @@ impl<'a> Reader<'a> {
         if self.i8()? < 0 { Ok(None) } else { T::decode(self, version).map(Some) }
     }
 
+    /// A struct that is a tagged field: what says whether it is there is an unsigned variable-length integer here.
+    pub fn nullable_tagged_struct<T: Decode<'a>>(&mut self, version: i16) -> Result<Option<T>, DecodeError> {
+        if self.uvarint()? == 0 { Ok(None) } else { T::decode(self, version).map(Some) }
+    }
+
     /// A section of tagged fields: `known` reads the value of a tag it knows and says whether it did.
     pub fn tagged_fields(
         &mut self,

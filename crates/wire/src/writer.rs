@@ -4,7 +4,7 @@
 use crate::reader::UnknownTags;
 use crate::uuid::Uuid;
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::RangeBounds;
 
 /// The value does not fit the version that it is written in: a mistake of ours, or a peer that lacks a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum EncodeError {
     /// A field that must not be null in this version is.
     #[error("{field} is null, which version {version} cannot tell")]
     Null { field: &'static str, version: i16 },
+    /// A tagged field that was kept as unknown is one that this version knows.
+    #[error("tag {0} was kept as unknown, but this version knows it")]
+    KnownTag(u32),
     /// A string or an array longer than its length field can say.
     #[error("a length of {0} cannot be told")]
     TooLong(usize),
@@ -247,6 +250,12 @@ impl Writer {
         value.map_or(Ok(()), |value| value.encode(self, version))
     }
 
+    /// A struct that is a tagged field: what says whether it is there is an unsigned variable-length integer here.
+    pub fn nullable_tagged_struct<T: Encode>(&mut self, value: Option<&T>, version: i16) -> Result<(), EncodeError> {
+        self.uvarint(u32::from(value.is_some()));
+        value.map_or(Ok(()), |value| value.encode(self, version))
+    }
+
     /// One tagged field: its number, its size, and what `content` writes.
     pub fn tagged_field(
         &mut self,
@@ -268,7 +277,7 @@ impl Writer {
 
     /// The fields of a tagged section that were kept unread, as far as their tags lie in `range`: a section's tags
     /// ascend.
-    pub fn unknown_tags(&mut self, tags: &UnknownTags<'_>, range: Range<u32>) -> Result<(), EncodeError> {
+    pub fn unknown_tags(&mut self, tags: &UnknownTags<'_>, range: impl RangeBounds<u32>) -> Result<(), EncodeError> {
         for (tag, value) in tags.as_slice().iter().filter(|(tag, _)| range.contains(tag)) {
             self.tagged_field(*tag, |writer| {
                 writer.raw(value);
@@ -276,6 +285,17 @@ impl Writer {
             })?;
         }
         Ok(())
+    }
+}
+
+impl UnknownTags<'_> {
+    /// An error if one of these is known in the version that is written: it would stand twice, or without its form. That
+    /// comes about when a message is written in a later version than it was read in.
+    pub(crate) fn check(&self, known: impl Fn(u32) -> bool) -> Result<(), EncodeError> {
+        match self.as_slice().iter().find(|(tag, _)| known(*tag)) {
+            Some((tag, _)) => Err(EncodeError::KnownTag(*tag)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -344,10 +344,8 @@ impl Emitter<'_> {
             Type::Bytes => read_as("bytes", &|method| format!("{reader}.{method}({flexible})?")),
             Type::Records if nullable => format!("{reader}.nullable_bytes({flexible})?.map(Records::Bytes)"),
             Type::Records => format!("Records::Bytes({reader}.bytes({flexible})?)"),
-            Type::Struct(name) if nullable => {
-                debug_assert!(field.tag.is_some() || !name.is_empty());
-                format!("{reader}.nullable_struct(version)?")
-            }
+            Type::Struct(_) if nullable && field.tag.is_some() => format!("{reader}.nullable_tagged_struct(version)?"),
+            Type::Struct(_) if nullable => format!("{reader}.nullable_struct(version)?"),
             Type::Struct(_) => format!("Decode::decode({reader}, version)?"),
             Type::Array(inner) => {
                 let element = self.element_reader(inner, &flexible);
@@ -457,9 +455,16 @@ impl Emitter<'_> {
             fields.iter().filter_map(|f| f.tag.map(|(tag, range)| (f, tag, range))).collect();
         tags.sort_by_key(|(_, tag, _)| *tag);
         if tags.is_empty() {
-            return "writer.uvarint(self.unknown_tags.as_slice().len() as u32);\nwriter.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;\n".into();
+            return "writer.uvarint(self.unknown_tags.as_slice().len() as u32);\nwriter.unknown_tags(&self.unknown_tags, ..)?;\n".into();
         }
-        let mut out = String::from("let mut count = self.unknown_tags.as_slice().len() as u32;\n");
+        let known = tags.iter().map(|(_, tag, range)| match condition(*range, self.flexible) {
+            None => format!("tag == {tag}"),
+            Some(when) => format!("tag == {tag} && {when}"),
+        });
+        let known = known.collect::<Vec<_>>().join(" || ");
+        let mut out = format!(
+            "self.unknown_tags.check(|tag| {known})?;\nlet mut count = self.unknown_tags.as_slice().len() as u32;\n"
+        );
         let told = |field: &Field, range: Versions| {
             let differs = self.differs_from_default(field);
             match condition(range, self.flexible) {
@@ -489,7 +494,7 @@ impl Emitter<'_> {
                 told(field, *range)
             );
         }
-        let _ = writeln!(out, "writer.unknown_tags(&self.unknown_tags, {written}..u32::MAX)?;");
+        let _ = writeln!(out, "writer.unknown_tags(&self.unknown_tags, {written}..)?;");
         out
     }
 
@@ -523,6 +528,9 @@ impl Emitter<'_> {
             Type::Bytes => format!("writer.nullable_bytes(Some(&{name}), {flexible})?;"),
             Type::Records if nullable => format!("writer.records({name}.as_ref(), {flexible})?;"),
             Type::Records => format!("writer.records(Some(&{name}), {flexible})?;"),
+            Type::Struct(_) if nullable && field.tag.is_some() => {
+                format!("writer.nullable_tagged_struct({name}.as_ref(), version)?;")
+            }
             Type::Struct(_) if nullable => format!("writer.nullable_struct({name}.as_ref(), version)?;"),
             Type::Struct(_) => format!("{name}.encode(writer, version)?;"),
             Type::Array(inner) => {

@@ -15,7 +15,7 @@ pub(super) fn all(schemas: &[(String, Schema)]) -> BTreeMap<PathBuf, String> {
     let mut top = format!(
         "{HEAD} Kafka's messages, a folder a family.\n\n\
          #![allow(\n    clippy::field_reassign_with_default,\n    clippy::nonminimal_bool,\n    clippy::too_many_lines,\n    \
-         reason = \"what is generated is read as the schema\"\n)]\n\npub mod api_keys;\npub mod errors;\nmod prelude;\n"
+         reason = \"what is generated is read as the schema\"\n)]\n\npub mod api_keys;\npub mod errors;\nmod every;\nmod prelude;\n"
     );
     for folder in &folders {
         let _ = writeln!(top, "pub mod {folder};");
@@ -46,7 +46,23 @@ pub(super) fn all(schemas: &[(String, Schema)]) -> BTreeMap<PathBuf, String> {
         ),
     );
     files.insert(PathBuf::from("api_keys.rs"), api_keys(schemas));
+    files.insert(PathBuf::from("every.rs"), every(schemas));
     files
+}
+
+/// A macro with the list of all messages, so that a test of each cannot overlook one.
+fn every(schemas: &[(String, Schema)]) -> String {
+    let mut out = format!(
+        "{HEAD} The list of all messages.\n\n\
+         /// Calls the macro `$with` with the module and the name of every message, in one list without separators: for\n\
+         /// tests, fuzzing and tools that treat all messages alike.\n#[macro_export]\nmacro_rules! for_each_message {{\n\
+         ($with:ident) => {{\n        $with! {{\n"
+    );
+    for (folder, schema) in schemas {
+        let _ = writeln!(out, "            {folder} {}", schema.name);
+    }
+    out.push_str("        }\n    };\n}\n");
+    out
 }
 
 /// Records, keys and values are told apart by an id: one enum for each family's kind.

@@ -10,6 +10,7 @@
 pub mod api;
 pub mod api_keys;
 pub mod errors;
+mod every;
 pub mod group;
 pub mod metadata;
 pub mod other;

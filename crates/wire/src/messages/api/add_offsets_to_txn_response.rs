@@ -36,7 +36,7 @@ impl Encode for AddOffsetsToTxnResponse<'_> {
         writer.i16(self.error_code);
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

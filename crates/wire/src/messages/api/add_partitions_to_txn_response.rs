@@ -63,7 +63,7 @@ impl Encode for AddPartitionsToTxnResponse<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Encode for AddPartitionsToTxnResult<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Encode for AddPartitionsToTxnTopicResult<'_> {
         writer.array(Some(&self.results_by_partition), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Encode for AddPartitionsToTxnPartitionResult<'_> {
         writer.i16(self.partition_error_code);
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ impl Encode for AddRaftVoterRequest<'_> {
             writer.bool(self.ack_when_committed);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -102,7 +102,7 @@ impl Encode for Listener<'_> {
         writer.str(&self.host, true)?;
         writer.u16(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

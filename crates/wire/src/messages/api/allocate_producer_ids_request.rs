@@ -44,7 +44,7 @@ impl Encode for AllocateProducerIdsRequest<'_> {
         writer.i32(self.broker_id);
         writer.i64(self.broker_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Encode for AllocateProducerIdsResponse<'_> {
         writer.i64(self.producer_id_start);
         writer.i32(self.producer_id_len);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Encode for AlterClientQuotasResponse<'_> {
         writer.array(Some(&self.entries), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Encode for EntryData<'_> {
         writer.array(Some(&self.entity), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Encode for EntityData<'_> {
         writer.nullable_str(self.entity_name.as_deref(), version >= 1)?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Encode for AlterShareGroupOffsetsRequest<'_> {
         writer.str(&self.group_id, true)?;
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -65,7 +65,7 @@ impl Encode for AlterShareGroupOffsetsRequestTopic<'_> {
         writer.str(&self.topic_name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -92,7 +92,7 @@ impl Encode for AlterShareGroupOffsetsRequestPartition<'_> {
         writer.i32(self.partition_index);
         writer.i64(self.start_offset);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

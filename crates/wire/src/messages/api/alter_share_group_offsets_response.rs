@@ -39,7 +39,7 @@ impl Encode for AlterShareGroupOffsetsResponse<'_> {
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.array(Some(&self.responses), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -69,7 +69,7 @@ impl Encode for AlterShareGroupOffsetsResponseTopic<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -99,7 +99,7 @@ impl Encode for AlterShareGroupOffsetsResponsePartition<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

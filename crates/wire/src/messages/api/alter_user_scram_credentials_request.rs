@@ -38,7 +38,7 @@ impl Encode for AlterUserScramCredentialsRequest<'_> {
         writer.array(Some(&self.deletions), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.upsertions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -65,7 +65,7 @@ impl Encode for ScramCredentialDeletion<'_> {
         writer.str(&self.name, true)?;
         writer.i8(self.mechanism);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl Encode for ScramCredentialUpsertion<'_> {
         writer.nullable_bytes(Some(&self.salt), true)?;
         writer.nullable_bytes(Some(&self.salted_password), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for AlterUserScramCredentialsResponse<'_> {
         writer.i32(self.throttle_time_ms);
         writer.array(Some(&self.results), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -63,7 +63,7 @@ impl Encode for AlterUserScramCredentialsResult<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -75,6 +75,7 @@ impl Encode for ApiVersionsResponse<'_> {
             writer.i32(self.throttle_time_ms);
         }
         if version >= 3 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.supported_features.is_empty());
             count += u32::from(self.finalized_features_epoch != -1);
@@ -105,7 +106,7 @@ impl Encode for ApiVersionsResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 4..)?;
         }
         Ok(())
     }
@@ -139,7 +140,7 @@ impl Encode for ApiVersion<'_> {
         writer.i16(self.max_version);
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -197,7 +198,7 @@ impl Encode for SupportedFeatureKey<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -255,7 +256,7 @@ impl Encode for FinalizedFeatureKey<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Encode for AssignReplicasToDirsResponse<'_> {
         writer.i16(self.error_code);
         writer.array(Some(&self.directories), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -63,7 +63,7 @@ impl Encode for DirectoryData<'_> {
         writer.uuid(self.id);
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -90,7 +90,7 @@ impl Encode for TopicData<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -117,7 +117,7 @@ impl Encode for PartitionData<'_> {
         writer.i32(self.partition_index);
         writer.i16(self.error_code);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -78,6 +78,7 @@ impl Encode for BrokerHeartbeatRequest<'_> {
         if !(version >= 2) && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::Unrepresentable { field: "cordoned_log_dirs", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1 || tag == 1 && version >= 2)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.offline_log_dirs.is_empty());
         count += u32::from(version >= 2 && self.cordoned_log_dirs.is_some());
@@ -101,7 +102,7 @@ impl Encode for BrokerHeartbeatRequest<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -55,7 +55,7 @@ impl Encode for BrokerHeartbeatResponse<'_> {
         writer.bool(self.is_fenced);
         writer.bool(self.should_shut_down);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ impl Encode for BrokerRegistrationRequest<'_> {
             writer.i64(self.previous_broker_epoch);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -130,7 +130,7 @@ impl Encode for Listener<'_> {
         writer.u16(self.port);
         writer.i16(self.security_protocol);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -160,7 +160,7 @@ impl Encode for Feature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

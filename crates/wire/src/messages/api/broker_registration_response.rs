@@ -47,7 +47,7 @@ impl Encode for BrokerRegistrationResponse<'_> {
         writer.i16(self.error_code);
         writer.i64(self.broker_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -38,7 +38,7 @@ impl Encode for ConsumerGroupDescribeRequest<'_> {
         writer.array(Some(&self.group_ids), true, |w, v| w.str(v, true))?;
         writer.bool(self.include_authorized_operations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -88,7 +88,7 @@ impl Encode for ConsumerGroupHeartbeatRequest<'_> {
         writer.nullable_str(self.server_assignor.as_deref(), true)?;
         writer.array(self.topic_partitions.as_deref(), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -118,7 +118,7 @@ impl Encode for TopicPartitions<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Encode for CreateAclsResponse<'_> {
         writer.array(Some(&self.results), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Encode for AclCreationResult<'_> {
         writer.nullable_str(self.error_message.as_deref(), version >= 2)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

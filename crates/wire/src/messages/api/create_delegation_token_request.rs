@@ -63,7 +63,7 @@ impl Encode for CreateDelegationTokenRequest<'_> {
         writer.i64(self.max_lifetime_ms);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Encode for CreatableRenewers<'_> {
         writer.str(&self.principal_name, version >= 2)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Encode for CreatePartitionsRequest<'_> {
         writer.bool(self.validate_only);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Encode for CreatePartitionsTopic<'_> {
         writer.array(self.assignments.as_deref(), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Encode for CreatePartitionsAssignment<'_> {
         })?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Encode for CreateTopicsRequest<'_> {
         writer.bool(self.validate_only);
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Encode for CreatableTopic<'_> {
         writer.array(Some(&self.configs), version >= 5, |w, v| v.encode(w, version))?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Encode for CreatableReplicaAssignment<'_> {
         })?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Encode for CreatableTopicConfig<'_> {
         writer.nullable_str(self.value.as_deref(), version >= 5)?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

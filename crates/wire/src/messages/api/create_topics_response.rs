@@ -36,7 +36,7 @@ impl Encode for CreateTopicsResponse<'_> {
         writer.array(Some(&self.topics), version >= 5, |w, v| v.encode(w, version))?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -125,6 +125,7 @@ impl Encode for CreatableTopicResult<'_> {
             writer.array(self.configs.as_deref(), version >= 5, |w, v| v.encode(w, version))?;
         }
         if version >= 5 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.topic_config_error_code != 0);
             writer.uvarint(count);
@@ -134,7 +135,7 @@ impl Encode for CreatableTopicResult<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -224,7 +225,7 @@ impl Encode for CreatableTopicConfigs<'_> {
         }
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

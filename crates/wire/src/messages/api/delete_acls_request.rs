@@ -38,7 +38,7 @@ impl Encode for DeleteAclsRequest<'_> {
         writer.array(Some(&self.filters), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Encode for DeleteAclsFilter<'_> {
         writer.i8(self.permission_type);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Encode for DeleteGroupsRequest<'_> {
         writer.array(Some(&self.groups_names), version >= 2, |w, v| w.str(v, version >= 2))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Encode for DeleteShareGroupOffsetsResponse<'_> {
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.array(Some(&self.responses), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ impl Encode for DeleteShareGroupOffsetsResponseTopic<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Encode for DeleteTopicsResponse<'_> {
         writer.array(Some(&self.responses), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Encode for DeletableTopicResult<'_> {
         }
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Encode for DescribeClientQuotasRequest<'_> {
         writer.bool(self.strict);
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Encode for ComponentData<'_> {
         writer.nullable_str(self.r#match.as_deref(), version >= 1)?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

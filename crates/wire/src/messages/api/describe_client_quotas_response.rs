@@ -42,7 +42,7 @@ impl Encode for DescribeClientQuotasResponse<'_> {
         writer.array(self.entries.as_deref(), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Encode for EntryData<'_> {
         writer.array(Some(&self.values), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Encode for EntityData<'_> {
         writer.nullable_str(self.entity_name.as_deref(), version >= 1)?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Encode for ValueData<'_> {
         writer.f64(self.value);
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

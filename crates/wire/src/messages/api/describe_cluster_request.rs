@@ -68,7 +68,7 @@ impl Encode for DescribeClusterRequest<'_> {
             writer.bool(self.include_fenced_brokers);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl Encode for DescribeClusterResponse<'_> {
         writer.array(Some(&self.brokers), true, |w, v| v.encode(w, version))?;
         writer.i32(self.cluster_authorized_operations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -119,7 +119,7 @@ impl Encode for DescribeClusterBroker<'_> {
             writer.bool(self.is_fenced);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

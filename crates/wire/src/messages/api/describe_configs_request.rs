@@ -52,7 +52,7 @@ impl Encode for DescribeConfigsRequest<'_> {
         }
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Encode for DescribeConfigsResource<'_> {
         writer.array(self.configuration_keys.as_deref(), version >= 4, |w, v| w.str(v, version >= 4))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

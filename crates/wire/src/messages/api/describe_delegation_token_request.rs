@@ -38,7 +38,7 @@ impl Encode for DescribeDelegationTokenRequest<'_> {
         writer.array(self.owners.as_deref(), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Encode for DescribeDelegationTokenOwner<'_> {
         writer.str(&self.principal_name, version >= 2)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Encode for DescribeDelegationTokenResponse<'_> {
         writer.i32(self.throttle_time_ms);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Encode for DescribedDelegationToken<'_> {
         writer.array(Some(&self.renewers), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Encode for DescribedDelegationTokenRenewer<'_> {
         writer.str(&self.principal_name, version >= 2)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Encode for DescribeGroupsRequest<'_> {
         }
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

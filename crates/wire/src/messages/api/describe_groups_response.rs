@@ -41,7 +41,7 @@ impl Encode for DescribeGroupsResponse<'_> {
         writer.array(Some(&self.groups), version >= 5, |w, v| v.encode(w, version))?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Encode for DescribedGroup<'_> {
         }
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Encode for DescribedGroupMember<'_> {
         writer.nullable_bytes(Some(&self.member_assignment), version >= 5)?;
         if version >= 5 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Encode for DescribeLogDirsResponse<'_> {
         writer.array(Some(&self.results), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Encode for DescribeLogDirsResult<'_> {
         }
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Encode for DescribeLogDirsTopic<'_> {
         writer.array(Some(&self.partitions), version >= 2, |w, v| v.encode(w, version))?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Encode for DescribeLogDirsPartition<'_> {
         writer.bool(self.is_future_key);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Encode for DescribeQuorumResponse<'_> {
             writer.array(Some(&self.nodes), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -79,7 +79,7 @@ impl Encode for TopicData<'_> {
         writer.str(&self.topic_name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -129,7 +129,7 @@ impl Encode for PartitionData<'_> {
         writer.array(Some(&self.current_voters), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.observers), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -172,7 +172,7 @@ impl Encode for Node<'_> {
             writer.array(Some(&self.listeners), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -226,7 +226,7 @@ impl Encode for Listener<'_> {
             writer.u16(self.port);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -293,7 +293,7 @@ impl Encode for ReplicaState<'_> {
             writer.i64(self.last_caught_up_timestamp);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Encode for DescribeShareGroupOffsetsRequest<'_> {
         Self::check_encode(version)?;
         writer.array(Some(&self.groups), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -62,7 +62,7 @@ impl Encode for DescribeShareGroupOffsetsRequestGroup<'_> {
         writer.str(&self.group_id, true)?;
         writer.array(self.topics.as_deref(), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -92,7 +92,7 @@ impl Encode for DescribeShareGroupOffsetsRequestTopic<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

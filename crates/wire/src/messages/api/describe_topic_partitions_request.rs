@@ -52,7 +52,7 @@ impl Encode for DescribeTopicPartitionsRequest<'_> {
         writer.i32(self.response_partition_limit);
         writer.nullable_struct(self.cursor.as_ref(), version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -76,7 +76,7 @@ impl Encode for TopicRequest<'_> {
     fn encode(&self, writer: &mut Writer, _version: i16) -> Result<(), EncodeError> {
         writer.str(&self.name, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -103,7 +103,7 @@ impl Encode for Cursor<'_> {
         writer.str(&self.topic_name, true)?;
         writer.i32(self.partition_index);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

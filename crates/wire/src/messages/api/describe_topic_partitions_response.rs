@@ -36,7 +36,7 @@ impl Encode for DescribeTopicPartitionsResponse<'_> {
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.nullable_struct(self.next_cursor.as_ref(), version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -89,7 +89,7 @@ impl Encode for DescribeTopicPartitionsResponseTopic<'_> {
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.i32(self.topic_authorized_operations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -169,7 +169,7 @@ impl Encode for DescribeTopicPartitionsResponsePartition<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -196,7 +196,7 @@ impl Encode for Cursor<'_> {
         writer.str(&self.topic_name, true)?;
         writer.i32(self.partition_index);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

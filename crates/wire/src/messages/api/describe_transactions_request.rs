@@ -35,7 +35,7 @@ impl Encode for DescribeTransactionsRequest<'_> {
         Self::check_encode(version)?;
         writer.array(Some(&self.transactional_ids), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for DescribeTransactionsResponse<'_> {
         writer.i32(self.throttle_time_ms);
         writer.array(Some(&self.transaction_states), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ impl Encode for TransactionState<'_> {
         writer.i16(self.producer_epoch);
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -108,7 +108,7 @@ impl Encode for TopicData<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Encode for DescribeUserScramCredentialsResponse<'_> {
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.array(Some(&self.results), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ impl Encode for DescribeUserScramCredentialsResult<'_> {
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.array(Some(&self.credential_infos), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -99,7 +99,7 @@ impl Encode for CredentialInfo<'_> {
         writer.i8(self.mechanism);
         writer.i32(self.iterations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

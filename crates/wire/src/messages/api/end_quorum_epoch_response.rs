@@ -46,6 +46,7 @@ impl Encode for EndQuorumEpochResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 1 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.node_endpoints.is_empty());
             writer.uvarint(count);
@@ -55,7 +56,7 @@ impl Encode for EndQuorumEpochResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -86,7 +87,7 @@ impl Encode for TopicData<'_> {
         writer.array(Some(&self.partitions), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -123,7 +124,7 @@ impl Encode for PartitionData<'_> {
         writer.i32(self.leader_epoch);
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -181,7 +182,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

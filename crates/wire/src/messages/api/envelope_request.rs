@@ -41,7 +41,7 @@ impl Encode for EnvelopeRequest<'_> {
         writer.nullable_bytes(self.request_principal.as_deref(), true)?;
         writer.nullable_bytes(Some(&self.client_host_address), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for EnvelopeResponse<'_> {
         writer.nullable_bytes(self.response_data.as_deref(), true)?;
         writer.i16(self.error_code);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

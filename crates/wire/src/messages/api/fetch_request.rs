@@ -129,6 +129,7 @@ impl Encode for FetchRequest<'_> {
             writer.str(&self.rack_id, version >= 12)?;
         }
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 && version >= 15)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.cluster_id.is_some());
             count += u32::from(version >= 15 && self.replica_state != Default::default());
@@ -145,7 +146,7 @@ impl Encode for FetchRequest<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -198,7 +199,7 @@ impl Encode for ReplicaState<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -242,7 +243,7 @@ impl Encode for FetchTopic<'_> {
         writer.array(Some(&self.partitions), version >= 12, |w, v| v.encode(w, version))?;
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -329,6 +330,7 @@ impl Encode for FetchPartition<'_> {
         }
         writer.i32(self.partition_max_bytes);
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 17 || tag == 1 && version >= 18)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 17 && !self.replica_directory_id.is_zero());
             count += u32::from(version >= 18 && self.high_watermark != i64::MAX);
@@ -346,7 +348,7 @@ impl Encode for FetchPartition<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }
@@ -401,7 +403,7 @@ impl Encode for ForgottenTopic<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -67,6 +67,7 @@ impl Encode for FetchResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 16)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 16 && !self.node_endpoints.is_empty());
             writer.uvarint(count);
@@ -76,7 +77,7 @@ impl Encode for FetchResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -120,7 +121,7 @@ impl Encode for FetchableTopicResponse<'_> {
         writer.array(Some(&self.partitions), version >= 12, |w, v| v.encode(w, version))?;
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -223,6 +224,7 @@ impl Encode for PartitionData<'_> {
         }
         writer.records(self.records.as_ref(), version >= 12)?;
         if version >= 12 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.diverging_epoch != Default::default());
             count += u32::from(self.current_leader != Default::default());
@@ -246,7 +248,7 @@ impl Encode for PartitionData<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 3..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 3..)?;
         }
         Ok(())
     }
@@ -299,7 +301,7 @@ impl Encode for EpochEndOffset<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -352,7 +354,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -389,7 +391,7 @@ impl Encode for SnapshotId<'_> {
         writer.i32(self.epoch);
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -420,7 +422,7 @@ impl Encode for AbortedTransaction<'_> {
         writer.i64(self.first_offset);
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -489,7 +491,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 12 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

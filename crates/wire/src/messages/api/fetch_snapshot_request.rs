@@ -60,6 +60,7 @@ impl Encode for FetchSnapshotRequest<'_> {
         writer.i32(self.replica_id);
         writer.i32(self.max_bytes);
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.cluster_id.is_some());
         writer.uvarint(count);
@@ -69,7 +70,7 @@ impl Encode for FetchSnapshotRequest<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -96,7 +97,7 @@ impl Encode for TopicSnapshot<'_> {
         writer.str(&self.name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -136,6 +137,7 @@ impl Encode for PartitionSnapshot<'_> {
         writer.i32(self.current_leader_epoch);
         self.snapshot_id.encode(writer, version)?;
         writer.i64(self.position);
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.replica_directory_id.is_zero());
         writer.uvarint(count);
@@ -145,7 +147,7 @@ impl Encode for PartitionSnapshot<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -172,7 +174,7 @@ impl Encode for SnapshotId<'_> {
         writer.i64(self.end_offset);
         writer.i32(self.epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -46,6 +46,7 @@ impl Encode for FetchSnapshotResponse<'_> {
         if !(version >= 1) && !self.node_endpoints.is_empty() {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.node_endpoints.is_empty());
         writer.uvarint(count);
@@ -55,7 +56,7 @@ impl Encode for FetchSnapshotResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -82,7 +83,7 @@ impl Encode for TopicSnapshot<'_> {
         writer.str(&self.name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -128,6 +129,7 @@ impl Encode for PartitionSnapshot<'_> {
         writer.i64(self.size);
         writer.i64(self.position);
         writer.records(Some(&self.unaligned_records), true)?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.current_leader != Default::default());
         writer.uvarint(count);
@@ -137,7 +139,7 @@ impl Encode for PartitionSnapshot<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -164,7 +166,7 @@ impl Encode for SnapshotId<'_> {
         writer.i64(self.end_offset);
         writer.i32(self.epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -191,7 +193,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         writer.i32(self.leader_id);
         writer.i32(self.leader_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -245,7 +247,7 @@ impl Encode for NodeEndpoint<'_> {
             writer.u16(self.port);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Encode for GetTelemetrySubscriptionsRequest<'_> {
         Self::check_encode(version)?;
         writer.uuid(self.client_instance_id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl Encode for GetTelemetrySubscriptionsResponse<'_> {
         writer.bool(self.delta_temporality);
         writer.array(Some(&self.requested_metrics), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

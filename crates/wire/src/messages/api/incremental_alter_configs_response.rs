@@ -36,7 +36,7 @@ impl Encode for IncrementalAlterConfigsResponse<'_> {
         writer.array(Some(&self.responses), version >= 1, |w, v| v.encode(w, version))?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Encode for AlterConfigsResourceResponse<'_> {
         writer.str(&self.resource_name, version >= 1)?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

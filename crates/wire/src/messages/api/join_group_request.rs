@@ -93,7 +93,7 @@ impl Encode for JoinGroupRequest<'_> {
         }
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Encode for JoinGroupRequestProtocol<'_> {
         writer.nullable_bytes(Some(&self.metadata), version >= 6)?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

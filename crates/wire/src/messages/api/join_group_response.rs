@@ -96,7 +96,7 @@ impl Encode for JoinGroupResponse<'_> {
         writer.array(Some(&self.members), version >= 6, |w, v| v.encode(w, version))?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Encode for JoinGroupResponseMember<'_> {
         writer.nullable_bytes(Some(&self.metadata), version >= 6)?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

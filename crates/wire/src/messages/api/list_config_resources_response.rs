@@ -36,7 +36,7 @@ impl Encode for ListConfigResourcesResponse<'_> {
         writer.i16(self.error_code);
         writer.array(Some(&self.config_resources), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -74,7 +74,7 @@ impl Encode for ConfigResource<'_> {
             writer.i8(self.resource_type);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

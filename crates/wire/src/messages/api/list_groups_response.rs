@@ -44,7 +44,7 @@ impl Encode for ListGroupsResponse<'_> {
         writer.array(Some(&self.groups), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Encode for ListedGroup<'_> {
         }
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Encode for ListOffsetsRequest<'_> {
         }
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Encode for ListOffsetsTopic<'_> {
         writer.array(Some(&self.partitions), version >= 6, |w, v| v.encode(w, version))?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Encode for ListOffsetsPartition<'_> {
         writer.i64(self.timestamp);
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Encode for ListOffsetsResponse<'_> {
         writer.array(Some(&self.topics), version >= 6, |w, v| v.encode(w, version))?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Encode for ListOffsetsTopicResponse<'_> {
         writer.array(Some(&self.partitions), version >= 6, |w, v| v.encode(w, version))?;
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Encode for ListOffsetsPartitionResponse<'_> {
         }
         if version >= 6 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Encode for ListPartitionReassignmentsRequest<'_> {
         writer.i32(self.timeout_ms);
         writer.array(self.topics.as_deref(), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -74,7 +74,7 @@ impl Encode for ListPartitionReassignmentsTopics<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

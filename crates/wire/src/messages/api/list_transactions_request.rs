@@ -75,7 +75,7 @@ impl Encode for ListTransactionsRequest<'_> {
             writer.nullable_str(self.transactional_id_pattern.as_deref(), true)?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

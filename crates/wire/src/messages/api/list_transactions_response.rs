@@ -39,7 +39,7 @@ impl Encode for ListTransactionsResponse<'_> {
         writer.array(Some(&self.unknown_state_filters), true, |w, v| w.str(v, true))?;
         writer.array(Some(&self.transaction_states), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -69,7 +69,7 @@ impl Encode for TransactionState<'_> {
         writer.i64(self.producer_id);
         writer.str(&self.transaction_state, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -90,7 +90,7 @@ impl Encode for MetadataRequest<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Encode for MetadataRequestTopic<'_> {
         writer.nullable_str(self.name.as_deref(), version >= 9)?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Encode for OffsetCommitRequest<'_> {
         writer.array(Some(&self.topics), version >= 8, |w, v| v.encode(w, version))?;
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Encode for OffsetCommitRequestTopic<'_> {
         writer.array(Some(&self.partitions), version >= 8, |w, v| v.encode(w, version))?;
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Encode for OffsetCommitRequestPartition<'_> {
         writer.nullable_str(self.committed_metadata.as_deref(), version >= 8)?;
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

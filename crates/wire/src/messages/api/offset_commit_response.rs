@@ -41,7 +41,7 @@ impl Encode for OffsetCommitResponse<'_> {
         writer.array(Some(&self.topics), version >= 8, |w, v| v.encode(w, version))?;
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Encode for OffsetCommitResponseTopic<'_> {
         writer.array(Some(&self.partitions), version >= 8, |w, v| v.encode(w, version))?;
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Encode for OffsetCommitResponsePartition<'_> {
         writer.i16(self.error_code);
         if version >= 8 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

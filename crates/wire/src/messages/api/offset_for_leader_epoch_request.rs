@@ -52,7 +52,7 @@ impl Encode for OffsetForLeaderEpochRequest<'_> {
         writer.array(Some(&self.topics), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Encode for OffsetForLeaderTopic<'_> {
         writer.array(Some(&self.partitions), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Encode for OffsetForLeaderPartition<'_> {
         writer.i32(self.leader_epoch);
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

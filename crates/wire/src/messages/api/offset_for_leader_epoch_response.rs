@@ -36,7 +36,7 @@ impl Encode for OffsetForLeaderEpochResponse<'_> {
         writer.array(Some(&self.topics), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Encode for OffsetForLeaderTopicResult<'_> {
         writer.array(Some(&self.partitions), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Encode for EpochEndOffset<'_> {
         writer.i64(self.end_offset);
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Encode for ProduceRequest<'_> {
         writer.array(Some(&self.topic_data), version >= 9, |w, v| v.encode(w, version))?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Encode for TopicProduceData<'_> {
         writer.array(Some(&self.partition_data), version >= 9, |w, v| v.encode(w, version))?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Encode for PartitionProduceData<'_> {
         writer.records(self.records.as_ref(), version >= 9)?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -48,6 +48,7 @@ impl Encode for ProduceResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
         if version >= 9 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 10)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 10 && !self.node_endpoints.is_empty());
             writer.uvarint(count);
@@ -57,7 +58,7 @@ impl Encode for ProduceResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Encode for TopicProduceResponse<'_> {
         writer.array(Some(&self.partition_responses), version >= 9, |w, v| v.encode(w, version))?;
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -188,6 +189,7 @@ impl Encode for PartitionProduceResponse<'_> {
             return Err(EncodeError::Unrepresentable { field: "current_leader", version });
         }
         if version >= 9 {
+            self.unknown_tags.check(|tag| tag == 0 && version >= 10)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(version >= 10 && self.current_leader != Default::default());
             writer.uvarint(count);
@@ -197,7 +199,7 @@ impl Encode for PartitionProduceResponse<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 0..)?;
         }
         Ok(())
     }
@@ -244,7 +246,7 @@ impl Encode for BatchIndexAndErrorMessage<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -297,7 +299,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -366,7 +368,7 @@ impl Encode for NodeEndpoint<'_> {
         }
         if version >= 9 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

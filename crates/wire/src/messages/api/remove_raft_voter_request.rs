@@ -41,7 +41,7 @@ impl Encode for RemoveRaftVoterRequest<'_> {
         writer.i32(self.voter_id);
         writer.uuid(self.voter_directory_id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Encode for RemoveRaftVoterResponse<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

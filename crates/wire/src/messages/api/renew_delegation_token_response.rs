@@ -39,7 +39,7 @@ impl Encode for RenewDelegationTokenResponse<'_> {
         writer.i32(self.throttle_time_ms);
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

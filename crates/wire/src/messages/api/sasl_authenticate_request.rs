@@ -38,7 +38,7 @@ impl Encode for SaslAuthenticateRequest<'_> {
         writer.nullable_bytes(Some(&self.auth_bytes), version >= 2)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

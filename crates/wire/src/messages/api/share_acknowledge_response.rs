@@ -50,7 +50,7 @@ impl Encode for ShareAcknowledgeResponse<'_> {
         writer.array(Some(&self.responses), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.node_endpoints), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -77,7 +77,7 @@ impl Encode for ShareAcknowledgeTopicResponse<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -110,7 +110,7 @@ impl Encode for PartitionData<'_> {
         writer.nullable_str(self.error_message.as_deref(), true)?;
         self.current_leader.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         writer.i32(self.leader_id);
         writer.i32(self.leader_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -170,7 +170,7 @@ impl Encode for NodeEndpoint<'_> {
         writer.i32(self.port);
         writer.nullable_str(self.rack.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

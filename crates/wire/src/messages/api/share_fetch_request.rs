@@ -101,7 +101,7 @@ impl Encode for ShareFetchRequest<'_> {
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.forgotten_topics_data), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -128,7 +128,7 @@ impl Encode for FetchTopic<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -160,7 +160,7 @@ impl Encode for FetchPartition<'_> {
         }
         writer.array(Some(&self.acknowledgement_batches), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -193,7 +193,7 @@ impl Encode for AcknowledgementBatch<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -223,7 +223,7 @@ impl Encode for ForgottenTopic<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

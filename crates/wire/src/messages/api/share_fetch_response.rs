@@ -45,7 +45,7 @@ impl Encode for ShareFetchResponse<'_> {
         writer.array(Some(&self.responses), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.node_endpoints), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ impl Encode for ShareFetchableTopicResponse<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -117,7 +117,7 @@ impl Encode for PartitionData<'_> {
         writer.records(Some(&self.records), true)?;
         writer.array(Some(&self.acquired_records), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -144,7 +144,7 @@ impl Encode for LeaderIdAndEpoch<'_> {
         writer.i32(self.leader_id);
         writer.i32(self.leader_epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ impl Encode for AcquiredRecords<'_> {
         writer.i64(self.last_offset);
         writer.i16(self.delivery_count);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -207,7 +207,7 @@ impl Encode for NodeEndpoint<'_> {
         writer.i32(self.port);
         writer.nullable_str(self.rack.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for ShareGroupDescribeResponse<'_> {
         writer.i32(self.throttle_time_ms);
         writer.array(Some(&self.groups), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -98,7 +98,7 @@ impl Encode for DescribedGroup<'_> {
         writer.array(Some(&self.members), true, |w, v| v.encode(w, version))?;
         writer.i32(self.authorized_operations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -140,7 +140,7 @@ impl Encode for Member<'_> {
         writer.array(Some(&self.subscribed_topic_names), true, |w, v| w.str(v, true))?;
         self.assignment.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -173,7 +173,7 @@ impl Encode for TopicPartitions<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -197,7 +197,7 @@ impl Encode for Assignment<'_> {
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         writer.array(Some(&self.topic_partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

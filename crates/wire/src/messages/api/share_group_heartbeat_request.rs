@@ -47,7 +47,7 @@ impl Encode for ShareGroupHeartbeatRequest<'_> {
         writer.nullable_str(self.rack_id.as_deref(), true)?;
         writer.array(self.subscribed_topic_names.as_deref(), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

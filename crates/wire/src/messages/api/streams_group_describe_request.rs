@@ -49,7 +49,7 @@ impl Encode for StreamsGroupDescribeRequest<'_> {
             writer.bool(self.include_topology_description);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for StreamsGroupDescribeResponse<'_> {
         writer.i32(self.throttle_time_ms);
         writer.array(Some(&self.groups), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -131,7 +131,7 @@ impl Encode for DescribedGroup<'_> {
             writer.nullable_str(self.assignor_name.as_deref(), true)?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -158,7 +158,7 @@ impl Encode for Topology<'_> {
         writer.i32(self.epoch);
         writer.array(self.subtopologies.as_deref(), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -194,7 +194,7 @@ impl Encode for Subtopology<'_> {
         writer.array(Some(&self.state_changelog_topics), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.repartition_source_topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -260,7 +260,7 @@ impl Encode for Member<'_> {
         self.target_assignment.encode(writer, version)?;
         writer.bool(self.is_classic);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -287,7 +287,7 @@ impl Encode for Endpoint<'_> {
         writer.str(&self.host, true)?;
         writer.u16(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -317,7 +317,7 @@ impl Encode for TaskOffset<'_> {
         writer.i32(self.partition);
         writer.i64(self.offset);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -347,7 +347,7 @@ impl Encode for Assignment<'_> {
         writer.array(Some(&self.standby_tasks), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.warmup_tasks), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -377,7 +377,7 @@ impl Encode for TaskIds<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -404,7 +404,7 @@ impl Encode for KeyValue<'_> {
         writer.str(&self.key, true)?;
         writer.str(&self.value, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -437,7 +437,7 @@ impl Encode for TopicInfo<'_> {
         writer.i16(self.replication_factor);
         writer.array(Some(&self.topic_configs), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -480,7 +480,7 @@ impl Encode for TopologyDescription<'_> {
             writer.array(Some(&self.global_stores), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -523,7 +523,7 @@ impl Encode for TopologyDescriptionSubtopology<'_> {
             writer.array(Some(&self.nodes), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -610,7 +610,7 @@ impl Encode for TopologyDescriptionNode<'_> {
             writer.array(Some(&self.successors), true, |w, v| w.str(v, true))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -653,7 +653,7 @@ impl Encode for TopologyDescriptionGlobalStore<'_> {
             self.processor.encode(writer, version)?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Encode for StreamsGroupTopologyDescriptionUpdateRequest<'_> {
         writer.i32(self.topology_epoch);
         self.topology_description.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -71,7 +71,7 @@ impl Encode for TopologyDescription<'_> {
         writer.array(Some(&self.subtopologies), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.global_stores), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -98,7 +98,7 @@ impl Encode for TopologyDescriptionSubtopology<'_> {
         writer.str(&self.subtopology_id, true)?;
         writer.array(Some(&self.nodes), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ impl Encode for TopologyDescriptionNode<'_> {
         writer.array(Some(&self.stores), true, |w, v| w.str(v, true))?;
         writer.array(Some(&self.successors), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -164,7 +164,7 @@ impl Encode for TopologyDescriptionGlobalStore<'_> {
         self.source.encode(writer, version)?;
         self.processor.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl Encode for SyncGroupRequest<'_> {
         writer.array(Some(&self.assignments), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Encode for SyncGroupRequestAssignment<'_> {
         writer.nullable_bytes(Some(&self.assignment), version >= 4)?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Encode for SyncGroupResponse<'_> {
         writer.nullable_bytes(Some(&self.assignment), version >= 4)?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ impl Encode for TxnOffsetCommitRequest<'_> {
         writer.array(Some(&self.topics), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Encode for TxnOffsetCommitRequestTopic<'_> {
         writer.array(Some(&self.partitions), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Encode for TxnOffsetCommitRequestPartition<'_> {
         writer.nullable_str(self.committed_metadata.as_deref(), version >= 3)?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Encode for TxnOffsetCommitResponse<'_> {
         writer.array(Some(&self.topics), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Encode for TxnOffsetCommitResponseTopic<'_> {
         writer.array(Some(&self.partitions), version >= 3, |w, v| v.encode(w, version))?;
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Encode for TxnOffsetCommitResponsePartition<'_> {
         writer.i16(self.error_code);
         if version >= 3 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Encode for UnregisterBrokerRequest<'_> {
         Self::check_encode(version)?;
         writer.i32(self.broker_id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

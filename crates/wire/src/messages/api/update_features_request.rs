@@ -60,7 +60,7 @@ impl Encode for UpdateFeaturesRequest<'_> {
             writer.bool(self.validate_only);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -121,7 +121,7 @@ impl Encode for FeatureUpdateKey<'_> {
             writer.i8(self.upgrade_type);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

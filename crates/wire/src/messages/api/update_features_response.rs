@@ -44,7 +44,7 @@ impl Encode for UpdateFeaturesResponse<'_> {
             writer.array(Some(&self.results), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -74,7 +74,7 @@ impl Encode for UpdatableFeatureResult<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

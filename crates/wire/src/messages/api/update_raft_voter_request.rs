@@ -50,7 +50,7 @@ impl Encode for UpdateRaftVoterRequest<'_> {
         writer.array(Some(&self.listeners), true, |w, v| v.encode(w, version))?;
         self.k_raft_version_feature.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -80,7 +80,7 @@ impl Encode for Listener<'_> {
         writer.str(&self.host, true)?;
         writer.u16(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -107,7 +107,7 @@ impl Encode for KRaftVersionFeature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

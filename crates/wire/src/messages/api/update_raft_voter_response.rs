@@ -40,6 +40,7 @@ impl Encode for UpdateRaftVoterResponse<'_> {
         Self::check_encode(version)?;
         writer.i32(self.throttle_time_ms);
         writer.i16(self.error_code);
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.current_leader != Default::default());
         writer.uvarint(count);
@@ -49,7 +50,7 @@ impl Encode for UpdateRaftVoterResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -94,7 +95,7 @@ impl Encode for CurrentLeader<'_> {
         writer.str(&self.host, true)?;
         writer.i32(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

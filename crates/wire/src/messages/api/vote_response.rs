@@ -43,6 +43,7 @@ impl Encode for VoteResponse<'_> {
         if !(version >= 1) && !self.node_endpoints.is_empty() {
             return Err(EncodeError::Unrepresentable { field: "node_endpoints", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 1)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 1 && !self.node_endpoints.is_empty());
         writer.uvarint(count);
@@ -52,7 +53,7 @@ impl Encode for VoteResponse<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 0..)?;
         Ok(())
     }
 }
@@ -79,7 +80,7 @@ impl Encode for TopicData<'_> {
         writer.str(&self.topic_name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -115,7 +116,7 @@ impl Encode for PartitionData<'_> {
         writer.i32(self.leader_epoch);
         writer.bool(self.vote_granted);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -169,7 +170,7 @@ impl Encode for NodeEndpoint<'_> {
             writer.u16(self.port);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

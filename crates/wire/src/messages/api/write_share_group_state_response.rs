@@ -30,7 +30,7 @@ impl Encode for WriteShareGroupStateResponse<'_> {
         Self::check_encode(version)?;
         writer.array(Some(&self.results), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -57,7 +57,7 @@ impl Encode for WriteStateResult<'_> {
         writer.uuid(self.topic_id);
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -87,7 +87,7 @@ impl Encode for PartitionResult<'_> {
         writer.i16(self.error_code);
         writer.nullable_str(self.error_message.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ impl Encode for WriteTxnMarkersResponse<'_> {
         Self::check_encode(version)?;
         writer.array(Some(&self.markers), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -57,7 +57,7 @@ impl Encode for WritableTxnMarkerResult<'_> {
         writer.i64(self.producer_id);
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -84,7 +84,7 @@ impl Encode for WritableTxnMarkerTopicResult<'_> {
         writer.str(&self.name, true)?;
         writer.array(Some(&self.partitions), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -111,7 +111,7 @@ impl Encode for WritableTxnMarkerPartitionResult<'_> {
         writer.i32(self.partition_index);
         writer.i16(self.error_code);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

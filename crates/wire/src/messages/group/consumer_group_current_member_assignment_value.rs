@@ -42,18 +42,29 @@ impl Encode for ConsumerGroupCurrentMemberAssignmentValue<'_> {
         writer.array(Some(&self.assigned_partitions), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.partitions_pending_revocation), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicPartitions<'a> {
     pub topic_id: Uuid,
     pub partitions: Vec<i32>,
     /// Tag 0.
     pub assignment_epochs: Option<Vec<i32>>,
     pub unknown_tags: UnknownTags<'a>,
+}
+
+impl Default for TopicPartitions<'_> {
+    fn default() -> Self {
+        Self {
+            topic_id: Default::default(),
+            partitions: Default::default(),
+            assignment_epochs: Some(Default::default()),
+            unknown_tags: UnknownTags::default(),
+        }
+    }
 }
 
 impl<'a> Decode<'a> for TopicPartitions<'a> {
@@ -79,10 +90,11 @@ impl Encode for TopicPartitions<'_> {
             w.i32(*v);
             Ok(())
         })?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
-        count += u32::from(self.assignment_epochs.is_some());
+        count += u32::from(self.assignment_epochs != Some(Default::default()));
         writer.uvarint(count);
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs != Some(Default::default()) {
             writer.tagged_field(0, |writer| {
                 writer.array(self.assignment_epochs.as_deref(), true, |w, v| {
                     w.i32(*v);
@@ -91,7 +103,7 @@ impl Encode for TopicPartitions<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Default for ConsumerGroupMemberMetadataValue<'_> {
             subscribed_topic_regex: Default::default(),
             rebalance_timeout_ms: -1,
             server_assignor: Default::default(),
-            classic_member_metadata: Default::default(),
+            classic_member_metadata: Some(Default::default()),
             unknown_tags: UnknownTags::default(),
         }
     }
@@ -55,7 +55,7 @@ impl<'a> Decode<'a> for ConsumerGroupMemberMetadataValue<'a> {
         value.server_assignor = reader.nullable_str(true)?;
         value.unknown_tags = reader.tagged_fields(|tag, field| {
             match tag {
-                0 => value.classic_member_metadata = field.nullable_struct(version)?,
+                0 => value.classic_member_metadata = field.nullable_tagged_struct(version)?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -75,16 +75,17 @@ impl Encode for ConsumerGroupMemberMetadataValue<'_> {
         writer.nullable_str(self.subscribed_topic_regex.as_deref(), true)?;
         writer.i32(self.rebalance_timeout_ms);
         writer.nullable_str(self.server_assignor.as_deref(), true)?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
-        count += u32::from(self.classic_member_metadata.is_some());
+        count += u32::from(self.classic_member_metadata != Some(Default::default()));
         writer.uvarint(count);
-        if self.classic_member_metadata.is_some() {
+        if self.classic_member_metadata != Some(Default::default()) {
             writer.tagged_field(0, |writer| {
-                writer.nullable_struct(self.classic_member_metadata.as_ref(), version)?;
+                writer.nullable_tagged_struct(self.classic_member_metadata.as_ref(), version)?;
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -111,7 +112,7 @@ impl Encode for ClassicMemberMetadata<'_> {
         writer.i32(self.session_timeout_ms);
         writer.array(Some(&self.supported_protocols), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -138,7 +139,7 @@ impl Encode for ClassicProtocol<'_> {
         writer.str(&self.name, true)?;
         writer.nullable_bytes(Some(&self.metadata), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

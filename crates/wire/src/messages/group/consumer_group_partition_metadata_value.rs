@@ -30,7 +30,7 @@ impl Encode for ConsumerGroupPartitionMetadataValue<'_> {
         Self::check_encode(version)?;
         writer.array(Some(&self.topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -63,7 +63,7 @@ impl Encode for TopicMetadata<'_> {
         writer.i32(self.num_partitions);
         writer.array(Some(&self.partition_metadata), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -90,7 +90,7 @@ impl Encode for PartitionMetadata<'_> {
         writer.i32(self.partition);
         writer.array(Some(&self.racks), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Encode for GroupMetadataValue<'_> {
         writer.array(Some(&self.members), version >= 4, |w, v| v.encode(w, version))?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Encode for MemberMetadata<'_> {
         writer.nullable_bytes(Some(&self.assignment), version >= 4)?;
         if version >= 4 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

@@ -76,6 +76,7 @@ impl Encode for OffsetCommitValue<'_> {
             writer.i64(self.expire_timestamp);
         }
         if version >= 4 {
+            self.unknown_tags.check(|tag| tag == 0)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(!self.topic_id.is_zero());
             writer.uvarint(count);
@@ -85,7 +86,7 @@ impl Encode for OffsetCommitValue<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 1..)?;
         }
         Ok(())
     }

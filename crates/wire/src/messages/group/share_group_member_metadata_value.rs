@@ -39,7 +39,7 @@ impl Encode for ShareGroupMemberMetadataValue<'_> {
         writer.str(&self.client_host, true)?;
         writer.array(Some(&self.subscribed_topic_names), true, |w, v| w.str(v, true))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for ShareGroupMetadataValue<'_> {
         writer.i32(self.epoch);
         writer.i64(self.metadata_hash);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Encode for ShareGroupStatePartitionMetadataValue<'_> {
         writer.array(Some(&self.initialized_topics), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.deleting_topics), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -69,7 +69,7 @@ impl Encode for TopicPartitionsInfo<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -96,7 +96,7 @@ impl Encode for TopicInfo<'_> {
         writer.uuid(self.topic_id);
         writer.str(&self.topic_name, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -37,6 +37,7 @@ impl Encode for ShareGroupTargetAssignmentMetadataValue<'_> {
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         Self::check_encode(version)?;
         writer.i32(self.assignment_epoch);
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.assignment_timestamp != 0);
         writer.uvarint(count);
@@ -46,7 +47,7 @@ impl Encode for ShareGroupTargetAssignmentMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl Encode for StreamsGroupMemberMetadataValue<'_> {
         writer.nullable_struct(self.user_endpoint.as_ref(), version)?;
         writer.array(Some(&self.client_tags), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -98,7 +98,7 @@ impl Encode for Endpoint<'_> {
         writer.str(&self.host, true)?;
         writer.u16(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -125,7 +125,7 @@ impl Encode for KeyValue<'_> {
         writer.str(&self.key, true)?;
         writer.str(&self.value, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ impl Default for StreamsGroupMetadataValue<'_> {
             epoch: Default::default(),
             metadata_hash: Default::default(),
             validated_topology_epoch: -1,
-            last_assignment_configs: Default::default(),
+            last_assignment_configs: Some(Default::default()),
             stored_description_topology_epoch: -1,
             failed_description_topology_epoch: -1,
             unknown_tags: UnknownTags::default(),
@@ -63,9 +63,10 @@ impl Encode for StreamsGroupMetadataValue<'_> {
         Self::check_encode(version)?;
         writer.i32(self.epoch);
         writer.i64(self.metadata_hash);
+        self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.validated_topology_epoch != -1);
-        count += u32::from(self.last_assignment_configs.is_some());
+        count += u32::from(self.last_assignment_configs != Some(Default::default()));
         count += u32::from(self.stored_description_topology_epoch != -1);
         count += u32::from(self.failed_description_topology_epoch != -1);
         writer.uvarint(count);
@@ -75,7 +76,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        if self.last_assignment_configs.is_some() {
+        if self.last_assignment_configs != Some(Default::default()) {
             writer.tagged_field(1, |writer| {
                 writer.array(self.last_assignment_configs.as_deref(), true, |w, v| v.encode(w, version))?;
                 Ok(())
@@ -93,7 +94,7 @@ impl Encode for StreamsGroupMetadataValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 4..)?;
         Ok(())
     }
 }
@@ -120,7 +121,7 @@ impl Encode for LastAssignmentConfig<'_> {
         writer.str(&self.key, true)?;
         writer.str(&self.value, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

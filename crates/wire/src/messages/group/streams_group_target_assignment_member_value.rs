@@ -36,7 +36,7 @@ impl Encode for StreamsGroupTargetAssignmentMemberValue<'_> {
         writer.array(Some(&self.standby_tasks), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.warmup_tasks), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -66,7 +66,7 @@ impl Encode for TaskIds<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

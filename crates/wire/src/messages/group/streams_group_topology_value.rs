@@ -33,7 +33,7 @@ impl Encode for StreamsGroupTopologyValue<'_> {
         writer.i32(self.epoch);
         writer.array(Some(&self.subtopologies), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -75,7 +75,7 @@ impl Encode for Subtopology<'_> {
         writer.array(Some(&self.repartition_source_topics), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.copartition_groups), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -114,7 +114,7 @@ impl Encode for CopartitionGroup<'_> {
             Ok(())
         })?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -141,7 +141,7 @@ impl Encode for TopicConfig<'_> {
         writer.str(&self.key, true)?;
         writer.str(&self.value, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ impl Encode for TopicInfo<'_> {
         writer.i16(self.replication_factor);
         writer.array(Some(&self.topic_configs), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl Encode for AccessControlEntryRecord<'_> {
         writer.i8(self.operation);
         writer.i8(self.permission_type);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ impl<'a> Decode<'a> for BeginTransactionRecord<'a> {
 impl Encode for BeginTransactionRecord<'_> {
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         Self::check_encode(version)?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.name.is_some());
         writer.uvarint(count);
@@ -43,7 +44,7 @@ impl Encode for BeginTransactionRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }

@@ -58,6 +58,9 @@ impl Encode for BrokerRegistrationChangeRecord<'_> {
         if !(version >= 3) && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::Unrepresentable { field: "cordoned_log_dirs", version });
         }
+        self.unknown_tags.check(|tag| {
+            tag == 0 || tag == 1 && version >= 1 || tag == 2 && version >= 2 || tag == 3 && version >= 3
+        })?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.fenced != 0);
         count += u32::from(version >= 1 && self.in_controlled_shutdown != 0);
@@ -96,7 +99,7 @@ impl Encode for BrokerRegistrationChangeRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 3..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 3..)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Encode for ClientQuotaRecord<'_> {
         writer.f64(self.value);
         writer.bool(self.remove);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -66,7 +66,7 @@ impl Encode for EntityData<'_> {
         writer.str(&self.entity_type, true)?;
         writer.nullable_str(self.entity_name.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Encode for ConfigRecord<'_> {
         writer.str(&self.name, true)?;
         writer.nullable_str(self.value.as_deref(), true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -48,7 +48,7 @@ impl Encode for DelegationTokenRecord<'_> {
         writer.i64(self.expiration_timestamp);
         writer.str(&self.token_id, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

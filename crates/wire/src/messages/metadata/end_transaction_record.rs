@@ -27,7 +27,7 @@ impl Encode for EndTransactionRecord<'_> {
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         Self::check_encode(version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

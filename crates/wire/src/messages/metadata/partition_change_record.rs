@@ -92,6 +92,17 @@ impl Encode for PartitionChangeRecord<'_> {
         if !(version >= 2) && self.last_known_elr.is_some() {
             return Err(EncodeError::Unrepresentable { field: "last_known_elr", version });
         }
+        self.unknown_tags.check(|tag| {
+            tag == 0
+                || tag == 1
+                || tag == 2
+                || tag == 3
+                || tag == 4
+                || tag == 5
+                || tag == 6 && version >= 2
+                || tag == 7 && version >= 2
+                || tag == 8 && version >= 1
+        })?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.isr.is_some());
         count += u32::from(self.leader != -2);
@@ -180,7 +191,7 @@ impl Encode for PartitionChangeRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 8..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 8..)?;
         Ok(())
     }
 }

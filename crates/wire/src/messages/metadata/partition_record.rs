@@ -120,6 +120,7 @@ impl Encode for PartitionRecord<'_> {
         if !(version >= 2) && self.last_known_elr.is_some() {
             return Err(EncodeError::Unrepresentable { field: "last_known_elr", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 || tag == 1 && version >= 2 || tag == 2 && version >= 2)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.leader_recovery_state != 0);
         count += u32::from(version >= 2 && self.eligible_leader_replicas.is_some());
@@ -150,7 +151,7 @@ impl Encode for PartitionRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 2..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 2..)?;
         Ok(())
     }
 }

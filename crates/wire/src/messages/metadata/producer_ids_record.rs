@@ -47,7 +47,7 @@ impl Encode for ProducerIdsRecord<'_> {
         writer.i64(self.broker_epoch);
         writer.i64(self.next_producer_id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

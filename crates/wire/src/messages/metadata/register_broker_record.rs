@@ -105,6 +105,7 @@ impl Encode for RegisterBrokerRecord<'_> {
         if !(version >= 4) && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::Unrepresentable { field: "cordoned_log_dirs", version });
         }
+        self.unknown_tags.check(|tag| tag == 0 && version >= 3 || tag == 1 && version >= 4)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(version >= 3 && !self.log_dirs.is_empty());
         count += u32::from(version >= 4 && self.cordoned_log_dirs.is_some());
@@ -128,7 +129,7 @@ impl Encode for RegisterBrokerRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -161,7 +162,7 @@ impl Encode for BrokerEndpoint<'_> {
         writer.u16(self.port);
         writer.i16(self.security_protocol);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -191,7 +192,7 @@ impl Encode for BrokerFeature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ impl Encode for RegisterControllerRecord<'_> {
         writer.array(Some(&self.end_points), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.features), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -75,7 +75,7 @@ impl Encode for ControllerEndpoint<'_> {
         writer.u16(self.port);
         writer.i16(self.security_protocol);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -105,7 +105,7 @@ impl Encode for ControllerFeature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

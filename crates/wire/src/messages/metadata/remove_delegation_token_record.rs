@@ -30,7 +30,7 @@ impl Encode for RemoveDelegationTokenRecord<'_> {
         Self::check_encode(version)?;
         writer.str(&self.token_id, true)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for RemoveUserScramCredentialRecord<'_> {
         writer.str(&self.name, true)?;
         writer.i8(self.mechanism);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for TopicRecord<'_> {
         writer.str(&self.name, true)?;
         writer.uuid(self.topic_id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

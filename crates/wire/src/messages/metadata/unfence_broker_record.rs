@@ -33,7 +33,7 @@ impl Encode for UnfenceBrokerRecord<'_> {
         writer.i32(self.id);
         writer.i64(self.epoch);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ impl Encode for UserScramCredentialRecord<'_> {
         writer.nullable_bytes(Some(&self.server_key), true)?;
         writer.i32(self.iterations);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

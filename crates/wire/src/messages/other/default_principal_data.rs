@@ -36,7 +36,7 @@ impl Encode for DefaultPrincipalData<'_> {
         writer.str(&self.name, true)?;
         writer.bool(self.token_authenticated);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Encode for KRaftVersionRecord<'_> {
         writer.i16(self.version);
         writer.i16(self.k_raft_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

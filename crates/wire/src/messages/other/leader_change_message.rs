@@ -39,7 +39,7 @@ impl Encode for LeaderChangeMessage<'_> {
         writer.array(Some(&self.voters), true, |w, v| v.encode(w, version))?;
         writer.array(Some(&self.granting_voters), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -74,7 +74,7 @@ impl Encode for Voter<'_> {
             writer.uuid(self.voter_directory_id);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

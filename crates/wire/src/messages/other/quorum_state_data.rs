@@ -95,7 +95,7 @@ impl Encode for QuorumStateData<'_> {
             writer.array(self.current_voters.as_deref(), true, |w, v| v.encode(w, version))?;
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -127,7 +127,7 @@ impl Encode for Voter<'_> {
             writer.i32(self.voter_id);
         }
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ impl Encode for RequestHeader<'_> {
         writer.nullable_str(self.client_id.as_deref(), false)?;
         if version >= 2 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }

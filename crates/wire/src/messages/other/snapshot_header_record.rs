@@ -33,7 +33,7 @@ impl Encode for SnapshotHeaderRecord<'_> {
         writer.i16(self.version);
         writer.i64(self.last_contained_log_timestamp);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

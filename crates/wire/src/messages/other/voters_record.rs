@@ -33,7 +33,7 @@ impl Encode for VotersRecord<'_> {
         writer.i16(self.version);
         writer.array(Some(&self.voters), true, |w, v| v.encode(w, version))?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -66,7 +66,7 @@ impl Encode for Voter<'_> {
         writer.array(Some(&self.endpoints), true, |w, v| v.encode(w, version))?;
         self.k_raft_version_feature.encode(writer, version)?;
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -96,7 +96,7 @@ impl Encode for Endpoint<'_> {
         writer.str(&self.host, true)?;
         writer.u16(self.port);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ impl Encode for KRaftVersionFeature<'_> {
         writer.i16(self.min_supported_version);
         writer.i16(self.max_supported_version);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

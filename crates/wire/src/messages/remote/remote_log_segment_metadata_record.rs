@@ -64,6 +64,7 @@ impl Encode for RemoteLogSegmentMetadataRecord<'_> {
         writer.i32(self.segment_size_in_bytes);
         writer.nullable_bytes(self.custom_metadata.as_deref(), true)?;
         writer.i8(self.remote_log_segment_state);
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.txn_index_empty);
         writer.uvarint(count);
@@ -73,7 +74,7 @@ impl Encode for RemoteLogSegmentMetadataRecord<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -100,7 +101,7 @@ impl Encode for RemoteLogSegmentIdEntry<'_> {
         self.topic_id_partition.encode(writer, version)?;
         writer.uuid(self.id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -130,7 +131,7 @@ impl Encode for TopicIdPartitionEntry<'_> {
         writer.uuid(self.id);
         writer.i32(self.partition);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -157,7 +158,7 @@ impl Encode for SegmentLeaderEpochEntry<'_> {
         writer.i32(self.leader_epoch);
         writer.i64(self.offset);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

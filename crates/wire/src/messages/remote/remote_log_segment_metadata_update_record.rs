@@ -42,7 +42,7 @@ impl Encode for RemoteLogSegmentMetadataUpdateRecord<'_> {
         writer.nullable_bytes(self.custom_metadata.as_deref(), true)?;
         writer.i8(self.remote_log_segment_state);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -69,7 +69,7 @@ impl Encode for RemoteLogSegmentIdEntry<'_> {
         self.topic_id_partition.encode(writer, version)?;
         writer.uuid(self.id);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -99,7 +99,7 @@ impl Encode for TopicIdPartitionEntry<'_> {
         writer.uuid(self.id);
         writer.i32(self.partition);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Encode for RemotePartitionDeleteMetadataRecord<'_> {
         writer.i64(self.event_timestamp_ms);
         writer.i8(self.remote_partition_delete_state);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }
@@ -69,7 +69,7 @@ impl Encode for TopicIdPartitionEntry<'_> {
         writer.uuid(self.id);
         writer.i32(self.partition);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

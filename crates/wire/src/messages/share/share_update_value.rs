@@ -59,6 +59,7 @@ impl Encode for ShareUpdateValue<'_> {
         writer.i32(self.leader_epoch);
         writer.i64(self.start_offset);
         writer.array(Some(&self.state_batches), true, |w, v| v.encode(w, version))?;
+        self.unknown_tags.check(|tag| tag == 0)?;
         let mut count = self.unknown_tags.as_slice().len() as u32;
         count += u32::from(self.delivery_complete_count != -1);
         writer.uvarint(count);
@@ -68,7 +69,7 @@ impl Encode for ShareUpdateValue<'_> {
                 Ok(())
             })?;
         }
-        writer.unknown_tags(&self.unknown_tags, 1..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
     }
 }
@@ -101,7 +102,7 @@ impl Encode for StateBatch<'_> {
         writer.i8(self.delivery_state);
         writer.i16(self.delivery_count);
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-        writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+        writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
     }
 }

@@ -98,6 +98,7 @@ impl Encode for TransactionLogValue<'_> {
             return Err(EncodeError::Unrepresentable { field: "client_transaction_version", version });
         }
         if version >= 1 {
+            self.unknown_tags.check(|tag| tag == 0 || tag == 1 || tag == 2 || tag == 3)?;
             let mut count = self.unknown_tags.as_slice().len() as u32;
             count += u32::from(self.previous_producer_id != -1);
             count += u32::from(self.next_producer_id != -1);
@@ -128,7 +129,7 @@ impl Encode for TransactionLogValue<'_> {
                     Ok(())
                 })?;
             }
-            writer.unknown_tags(&self.unknown_tags, 4..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, 4..)?;
         }
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Encode for PartitionsSchema<'_> {
         })?;
         if version >= 1 {
             writer.uvarint(self.unknown_tags.as_slice().len() as u32);
-            writer.unknown_tags(&self.unknown_tags, 0..u32::MAX)?;
+            writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
     }
