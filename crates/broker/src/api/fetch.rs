@@ -121,13 +121,13 @@ enum Found<D: Disk> {
         slice: FetchedSlice<D::File>,
         diverging: Option<EpochEndOffset<'static>>,
     },
-    /// Nothing here to read from.
-    Error {
+    /// The client may not read it, or it is not here.
+    NotHere(ErrorCode),
+    /// It is here, but has nothing to give to this request. `leader` is told where another one leads.
+    Refused {
         code: ErrorCode,
         leader: Option<(i32, i32)>,
     },
-    /// The log has nothing to give at this offset, or cannot.
-    Unreadable(ErrorCode),
 }
 
 impl Fetch {
@@ -164,22 +164,27 @@ impl Fetch {
     ) -> Found<D> {
         let partition = match self.find(node, published, asked) {
             Ok(partition) => partition,
-            Err(code) => return Found::Error { code, leader: None },
+            Err(code) => return Found::NotHere(code),
         };
         if let Err(error) = partition.check_leader(asked.request.current_leader_epoch) {
             let known = partition.leadership();
             let told = matches!(error, PartitionError::NotLeader | PartitionError::FencedLeaderEpoch);
             let leader = told.then_some((known.leader, known.leader_epoch));
-            return Found::Error { code: error.code(), leader };
+            return Found::Refused { code: error.code(), leader };
         }
         let log = &partition.log;
         let request = &asked.request;
-        let diverging = (request.last_fetched_epoch >= 0)
-            .then(|| log.end_offset_for_epoch(LeaderEpoch(request.last_fetched_epoch)))
-            .map(|end| end.map_or((-1, -1), |end| (end.epoch.0, end.end_offset.0)))
-            .filter(|(epoch, end)| *epoch < request.last_fetched_epoch || *end < request.fetch_offset)
-            .filter(|_| request.fetch_offset >= log.log_start_offset().0)
-            .map(|(epoch, end_offset)| EpochEndOffset { epoch, end_offset, ..Default::default() });
+        let mut diverging = None;
+        if request.last_fetched_epoch >= 0 && request.fetch_offset >= log.log_start_offset().0 {
+            // An epoch that this log has never heard of: the client's log is not a copy of this one.
+            let Some(end) = log.end_offset_for_epoch(LeaderEpoch(request.last_fetched_epoch)) else {
+                return Found::Refused { code: ErrorCode::OffsetOutOfRange, leader: None };
+            };
+            let (epoch, end_offset) = (end.epoch.0, end.end_offset.0);
+            if epoch < request.last_fetched_epoch || end_offset < request.fetch_offset {
+                diverging = Some(EpochEndOffset { epoch, end_offset, ..Default::default() });
+            }
+        }
         let max_bytes = left.min(usize::try_from(request.max_bytes).unwrap_or(0));
         let max_bytes = if diverging.is_some() { 0 } else { max_bytes };
         let min_one = if diverging.is_some() { MinOneBatch::No } else { min_one };
@@ -197,7 +202,7 @@ impl Fetch {
                 if code == ErrorCode::KafkaStorageError {
                     tracing::error!("{}-{} cannot be read: {error}", partition.topic, partition.index);
                 }
-                Found::Unreadable(code)
+                Found::Refused { code, leader: None }
             }
         }
     }
@@ -316,7 +321,7 @@ fn summary<D: Disk>(found: &Found<D>) -> PartitionAnswer {
             log_start_offset: slice.offsets.log_start_offset.0,
             redirects: diverging.is_some(),
         },
-        Found::Error { code, .. } | Found::Unreadable(code) => PartitionAnswer {
+        Found::NotHere(code) | Found::Refused { code, .. } => PartitionAnswer {
             error: *code,
             records_bytes: 0,
             high_watermark: -1,
@@ -328,22 +333,22 @@ fn summary<D: Disk>(found: &Found<D>) -> PartitionAnswer {
 
 fn describe<D: Disk>(index: i32, found: Found<D>, slices: &mut Vec<FetchedSlice<D::File>>) -> PartitionData<'static> {
     match found {
-        Found::Error { code, leader } => PartitionData {
+        Found::NotHere(code) => PartitionData {
             partition_index: index,
             error_code: code.into(),
             high_watermark: -1,
             aborted_transactions: Some(Vec::new()),
             records: Some(Records::default()),
-            current_leader: leader
-                .map(|(leader_id, leader_epoch)| LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() })
-                .unwrap_or_default(),
             ..Default::default()
         },
-        Found::Unreadable(code) => PartitionData {
+        Found::Refused { code, leader } => PartitionData {
             partition_index: index,
             error_code: code.into(),
             high_watermark: -1,
             records: Some(Records::default()),
+            current_leader: leader
+                .map(|(leader_id, leader_epoch)| LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() })
+                .unwrap_or_default(),
             ..Default::default()
         },
         Found::Slice { slice, diverging } => {

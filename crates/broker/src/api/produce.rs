@@ -9,7 +9,7 @@ use super::metadata::leader_error;
 use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published, sync_if_rolled};
 use crate::request::{Answer, Context, Worker};
-use ottla_log::{AppendError, AppendOrigin, Appended};
+use ottla_log::{AppendError, AppendOrigin, Appended, RecordError, RecordErrorReason};
 use ottla_machine::Disk;
 use ottla_metadata::controller::is_internal_topic;
 use ottla_replica::{Partition, PartitionError, RequiredAcks};
@@ -209,23 +209,51 @@ fn refused<D: Disk>(error: &PartitionError, partition: &Arc<Partition<D>>) -> Re
             tracing::error!("{}-{}: {append}", partition.topic, partition.index);
         }
         refusal.message = match append {
-            AppendError::InvalidRecords(_) | AppendError::InvalidTimestamps(_) => {
-                Some("One or more records have been rejected".to_owned())
+            AppendError::InvalidTimestamps(_) => {
+                Some("One or more records have been rejected due to invalid timestamp".to_owned())
             }
+            AppendError::InvalidRecords(errors) => Some(rejected(errors, partition)),
             AppendError::InvalidRecord(_) | AppendError::Batch(_) => Some(append.to_string()),
             _ => None,
         };
         let record = |error: &ottla_log::RecordError| BatchIndexAndErrorMessage {
             batch_index: error.batch_index,
-            batch_index_error_message: Some(error.reason.to_string().into()),
+            batch_index_error_message: Some(reason(error, partition).into()),
             ..Default::default()
         };
         refusal.records = append.record_errors().iter().map(record).collect();
-        if !refusal.records.is_empty() {
+        if !refusal.records.is_empty() || matches!(append, AppendError::InvalidRecord(_)) {
             refusal.log_start_offset = partition.log.log_start_offset().0;
         }
     }
     refusal
+}
+
+/// How many records a message names; the response holds them all.
+const RECORDS_NAMED_MAX: usize = 3;
+
+fn rejected<D: Disk>(errors: &[RecordError], partition: &Partition<D>) -> String {
+    let named = errors.iter().take(RECORDS_NAMED_MAX);
+    let named = named.map(|e| format!("RecordError(batchIndex={}, message='{}')", e.batch_index, reason(e, partition)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    format!(
+        "One or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: [{named}]",
+        errors.len()
+    )
+}
+
+fn reason<D: Disk>(error: &RecordError, partition: &Partition<D>) -> String {
+    match error.reason {
+        RecordErrorReason::MissingKey => format!(
+            "Compacted topic cannot accept message without key in topic partition {}-{}",
+            partition.topic, partition.index
+        ),
+        RecordErrorReason::TimestampOutOfRange { timestamp, min, max } => format!(
+            "Timestamp {timestamp} of message with offset {} is out of range. The timestamp should be within [{min}, {max}]",
+            error.batch_index
+        ),
+        RecordErrorReason::LogAppendTimeFromProducer => error.reason.to_string(),
+    }
 }
 
 fn describe(index: i32, outcome: Result<Appended, Refusal>) -> PartitionProduceResponse<'static> {
