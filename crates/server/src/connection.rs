@@ -221,7 +221,13 @@ impl Serving {
     /// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
     fn handle(&self, bytes: &[u8], worker: &mut Worker, out: &mut Out) -> io::Result<(usize, Next)> {
         let mut used = 0;
-        while let Some(end) = frame_end(&bytes[used..], self.shared.frame_bytes_max)? {
+        loop {
+            let end = match frame_end(&bytes[used..], self.shared.frame_bytes_max) {
+                Ok(Some(end)) => end,
+                Ok(None) => break,
+                // What came before it is still answered.
+                Err(error) => return Ok((used, Next::Close(error.to_string()))),
+            };
             let Some(frame) = bytes.get(used + 4..used + end) else { break };
             used += end;
             match self.shared.node.handle(&self.connection, frame, now(), worker) {
