@@ -42,10 +42,6 @@ impl<D: Disk> FileSlot<D> {
         self.dirty.store(true, Ordering::Release);
     }
 
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.dirty.load(Ordering::Acquire)
-    }
-
     /// Syncs the file if it was written to. After a failure it counts as dirty still.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if !self.dirty.swap(false, Ordering::AcqRel) {

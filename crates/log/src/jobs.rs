@@ -8,7 +8,7 @@ use ottla_machine::{Disk, DiskFile, Offset, OpenMode, Timestamp};
 use crate::error::{LogError, doing};
 use crate::file_names::{DELETED, PRODUCER_SNAPSHOT, offset_file, with_suffix};
 use crate::log::{Log, Segments, State, Status};
-use crate::segment::{Place, Segment, remove_if_there};
+use crate::segment::{Place, Segment, SyncDepth, remove_if_there};
 
 /// Makes durable what was appended before it was planned.
 pub struct SyncJob<D: Disk> {
@@ -18,6 +18,9 @@ pub struct SyncJob<D: Disk> {
     snapshots: Vec<i64>,
     names_changed: bool,
     end_offset: i64,
+    /// The segment that is still appended to, and how much of it is synced.
+    active_base: i64,
+    depth: SyncDepth,
 }
 
 /// Removes the files of segments that are no longer part of the log.
@@ -39,7 +42,8 @@ impl<D: Disk> SyncJob<D> {
             }
         }
         for segment in &self.segments {
-            segment.sync(Place { disk: &self.disk, dir: &self.dir })?;
+            let depth = if segment.base_offset() == self.active_base { self.depth } else { SyncDepth::All };
+            segment.sync(Place { disk: &self.disk, dir: &self.dir }, depth)?;
         }
         if self.names_changed {
             self.disk.sync_dir(&self.dir).map_err(|error| LogError::fatal("syncing", &self.dir, error))?;
@@ -81,7 +85,11 @@ pub(crate) fn remove_segment_files<D: Disk>(place: Place<'_, D>, segment: &Segme
 impl<D: Disk> Log<D> {
     /// Makes everything appended so far durable. Plans, runs and applies in one: for a thread that may wait.
     pub fn sync(&self) -> Result<Offset, LogError> {
-        if let Some(job) = self.plan_sync()? {
+        self.sync_to(SyncDepth::Batches)
+    }
+
+    fn sync_to(&self, depth: SyncDepth) -> Result<Offset, LogError> {
+        if let Some(job) = self.plan(depth)? {
             let done = job.run();
             self.apply_sync(job, done)?;
         }
@@ -90,6 +98,10 @@ impl<D: Disk> Log<D> {
 
     /// What must be synced; `None` if nothing has to.
     pub fn plan_sync(&self) -> Result<Option<SyncJob<D>>, LogError> {
+        self.plan(SyncDepth::Batches)
+    }
+
+    fn plan(&self, depth: SyncDepth) -> Result<Option<SyncJob<D>>, LogError> {
         let mut state = self.state();
         self.check_online(&state)?;
         let (segments, end_offset) = {
@@ -97,10 +109,15 @@ impl<D: Disk> Log<D> {
             (view.segments.clone(), view.end.offset.0)
         };
         let changed = state.names_changed || !state.unsynced_snapshots.is_empty();
-        if !state.on_disk || (end_offset <= state.recovery_point && !changed) {
+        let nothing_new = end_offset <= state.recovery_point && !changed && depth == SyncDepth::Batches;
+        if !state.on_disk || nothing_new {
             return Ok(None);
         }
-        let first = crate::read::floor_segment(&segments, state.recovery_point);
+        // The segment before as well: it may have been finished after its batches were synced.
+        let first = match depth {
+            SyncDepth::Batches => crate::read::floor_segment(&segments, state.recovery_point).saturating_sub(1),
+            SyncDepth::All => 0,
+        };
         let job = SyncJob {
             disk: self.inner.disk.clone(),
             dir: self.dir(),
@@ -108,6 +125,8 @@ impl<D: Disk> Log<D> {
             snapshots: std::mem::take(&mut state.unsynced_snapshots),
             names_changed: std::mem::take(&mut state.names_changed),
             end_offset,
+            active_base: segments.last().map_or(-1, |active| active.base_offset()),
+            depth,
         };
         Ok(Some(job))
     }
@@ -222,7 +241,7 @@ impl<D: Disk> Log<D> {
                 self.epochs().store(&self.inner.disk, &dir)?;
             }
         }
-        let recovery_point = self.sync()?;
+        let recovery_point = self.sync_to(SyncDepth::All)?;
         self.state().status = Status::Offline;
         self.release_files();
         Ok(recovery_point)

@@ -181,8 +181,19 @@ impl<D: Disk> Log<D> {
 
     /// Moves the high watermark, within the log's bounds; gives where it is then. It can move back (a new leader's may).
     pub fn set_high_watermark(&self, offset: Offset) -> Offset {
+        self.move_high_watermark(|_| offset)
+    }
+
+    /// Moves the high watermark to the log's end: for a leader that is its ISR's only member. Appends may do this side by
+    /// side, since each takes the end as it is then.
+    pub fn raise_high_watermark_to_end(&self) -> Offset {
+        self.move_high_watermark(|end| end)
+    }
+
+    fn move_high_watermark(&self, target: impl FnOnce(Offset) -> Offset) -> Offset {
         let moved = {
             let mut view = self.view();
+            let offset = target(view.end.offset);
             view.high_watermark = offset.0.clamp(view.log_start_offset, view.end.offset.0);
             if view.first_unstable_offset.is_none() {
                 return Offset(view.high_watermark);

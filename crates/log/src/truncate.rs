@@ -9,7 +9,7 @@ use crate::file_names::{PRODUCER_SNAPSHOT, offset_file};
 use crate::jobs::remove_segment_files;
 use crate::log::{Log, OffsetMetadata, State, Status};
 use crate::read::floor_segment;
-use crate::segment::{Segment, remove_if_there};
+use crate::segment::{Segment, SyncDepth, remove_if_there};
 
 impl<D: Disk> Log<D> {
     /// Removes all batches that reach `offset` or lie above it. Works on the disk: not for a thread that must not wait.
@@ -124,7 +124,7 @@ impl<D: Disk> Log<D> {
         }
         self.rebuild_producers(state, now)?;
         // Durable at once: after a crash, what was cut must not come back behind what is appended next.
-        active.sync(place)?;
+        active.sync(place, SyncDepth::All)?;
         self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
         state.names_changed = false;
         Ok(())

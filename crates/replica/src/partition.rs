@@ -171,7 +171,7 @@ impl<D: Disk> Partition<D> {
     /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends.
     fn advance_high_watermark(&self, leadership: &Leadership) {
         if leadership.isr.len() <= 1 {
-            self.log.set_high_watermark(self.log.log_end_offset());
+            self.log.raise_high_watermark_to_end();
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::metadata::leader_error;
 use super::throttle::NOT_THROTTLED_MS;
-use crate::node::{Node, Published};
+use crate::node::{Node, Published, sync_if_rolled};
 use crate::request::{Answer, Context, Worker};
 use ottla_log::{AppendError, AppendOrigin, Appended};
 use ottla_machine::Disk;
@@ -52,7 +52,7 @@ pub(super) fn handle<D: Disk>(
             None if known.is_none() => Some(ErrorCode::UnknownTopicOrPartition),
             None => None,
         };
-        let append = Append { context, acks: request.acks, published: &published };
+        let append = Append { node, context, acks: request.acks, published: &published };
         let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
             let outcome = match error {
@@ -99,6 +99,7 @@ fn refusal<D: Disk>(node: &Node<D>, context: &Context, request: &ProduceRequest<
 }
 
 struct Append<'a, D: Disk> {
+    node: &'a Node<D>,
     context: &'a Context,
     acks: i16,
     published: &'a Published<D>,
@@ -148,9 +149,10 @@ impl<D: Disk> Append<'_, D> {
         // Known to the metadata but not here: its directory is offline.
         let Some(partition) = partition else { return Err(self.not_here(topic_id, data.index)) };
         let now = self.context.now.wall;
-        partition
-            .append(records, AppendOrigin::Client, acks, now, &mut worker.log)
-            .map_err(|error| refused(&error, partition))
+        let appended = partition.append(records, AppendOrigin::Client, acks, now, &mut worker.log);
+        let appended = appended.map_err(|error| refused(&error, partition))?;
+        sync_if_rolled(&**self.node.host(), partition, &appended);
+        Ok(appended)
     }
 
     fn not_here(&self, topic_id: Uuid, index: i32) -> Refusal {

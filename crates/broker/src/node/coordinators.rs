@@ -4,7 +4,7 @@
 //! A shard's lock is held through a call, the append within included; answers that come out are put into their slots and
 //! the waiters marked. Loading runs as a job and lets go of the lock between chunks.
 
-use super::{Node, Published, Settings, lock};
+use super::{Host, Node, Published, Settings, lock, sync_if_rolled};
 use ottla_coordinator::{AppendFailure, AppendedRange, Env, Now, ShardLog};
 use ottla_group::{DeletedTopic, GroupAnswer, GroupSettings, GroupShard, TopicResolver, WaiterId, partition_for};
 use ottla_log::{AppendOrigin, MinOneBatch, ReadBound, Scratch};
@@ -37,6 +37,7 @@ pub(crate) struct HostedShard<D: Disk> {
     shard: Mutex<GroupShard>,
     slots: Mutex<BTreeMap<WaiterId, Arc<GroupSlot>>>,
     scratch: Mutex<Scratch>,
+    host: Arc<dyn Host>,
     /// The shard's next deadline in nanoseconds, to be read without its lock.
     deadline: AtomicU64,
 }
@@ -147,7 +148,10 @@ impl<D: Disk> ShardLog for HostedShard<D> {
         let mut scratch = lock(&self.scratch);
         self.partition
             .append(batch, AppendOrigin::Coordinator, RequiredAcks::All, now, &mut scratch)
-            .map(|appended| AppendedRange { first: appended.first_offset, last: appended.last_offset })
+            .map(|appended| {
+                sync_if_rolled(&*self.host, &self.partition, &appended);
+                AppendedRange { first: appended.first_offset, last: appended.last_offset }
+            })
             .map_err(|error| {
                 tracing::warn!("{}-{}: {error}", self.partition.topic, self.partition.index);
                 AppendFailure(error.code())
@@ -315,6 +319,7 @@ impl<D: Disk> Node<D> {
                     shard: Mutex::new(GroupShard::new(self.coordinators.settings.clone(), Seed(self.draw()))),
                     slots: Mutex::default(),
                     scratch: Mutex::default(),
+                    host: Arc::clone(self.host()),
                     deadline: AtomicU64::new(NO_DEADLINE),
                 });
                 let mut shards = self.coordinators.shards.write().unwrap_or_else(PoisonError::into_inner);

@@ -26,6 +26,7 @@ pub use host::{Host, Job};
 pub use published::Published;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
 pub(crate) use step::{Decided, Desk, Operation};
+pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;
 use crate::request::{Answer, Connection, Now, Worker};

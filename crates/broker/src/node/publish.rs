@@ -46,7 +46,7 @@ impl<D: Disk> Node<D> {
             Authorization::Standard { super_users, no_acl_found } => {
                 let mut store = AclStore::new();
                 for (id, acl) in &image.acls {
-                    if let Err(error) = store.add(AclId(id.0), security_acl(acl)) {
+                    if let Err(error) = store.add(AclId(id.0), security::Acl::from(&**acl)) {
                         tracing::warn!("the ACL {id} is passed over: {error}");
                     }
                 }
@@ -215,18 +215,5 @@ impl<D: Disk> Node<D> {
             Ok(None) => {}
             Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
         }
-    }
-}
-
-/// An ACL of the image as the authorizer takes it.
-fn security_acl(acl: &image::Acl) -> security::Acl {
-    security::Acl {
-        resource_type: security::ResourceType::from_code(acl.resource_type),
-        resource_name: acl.resource_name.clone(),
-        pattern_type: security::PatternType::from_code(acl.pattern_type),
-        principal: acl.principal.clone(),
-        host: acl.host.clone(),
-        operation: security::AclOperation::from_code(acl.operation),
-        permission_type: security::AclPermissionType::from_code(acl.permission_type),
     }
 }

@@ -7,6 +7,7 @@ use super::quorum_files::{Bootstrap, METADATA_FOLDER, newest_snapshot, open_log,
 use super::{Settings, StartError};
 use ottla_log::{AppendError, AppendOrigin, Log, LogError, MinOneBatch, ReadBound, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
+use ottla_metadata::features::{Feature, METADATA_VERSION, METADATA_VERSION_LATEST};
 use ottla_metadata::framing;
 use ottla_metadata::image::Loader;
 use ottla_raft::{Candidate, QuorumState, SnapshotId, SnapshotWriter, VoterSet, elect};
@@ -80,6 +81,7 @@ impl<D: Disk> Quorum<D> {
             snapshot,
         };
         let named = quorum.load(from)?;
+        quorum.check_levels()?;
         quorum.check_alone(settings)?;
         quorum.win_election(settings.place.node_id, from == 0 && !named, now)?;
         Ok((quorum, bootstrap))
@@ -143,6 +145,26 @@ impl<D: Disk> Quorum<D> {
             }
         }
         Ok(named)
+    }
+
+    /// Metadata of a level that is not known here may hold what would be lost: nothing is written to it.
+    fn check_levels(&self) -> Result<(), StartError> {
+        let image = self.loader.image();
+        let refuse = |name: &str, level: i16, latest: i16| {
+            Err(StartError::Metadata(format!(
+                "{name} is finalized at level {level}, and the newest known here is {latest}"
+            )))
+        };
+        if let Some(level) = image.metadata_version.filter(|level| *level > METADATA_VERSION_LATEST) {
+            return refuse(METADATA_VERSION, level, METADATA_VERSION_LATEST);
+        }
+        for (name, level) in &image.features {
+            let latest = Feature::named(name).map_or(0, |feature| feature.latest);
+            if *level > latest {
+                return refuse(name, *level, latest);
+            }
+        }
+        Ok(())
     }
 
     /// This node leads a quorum of one, and no other.

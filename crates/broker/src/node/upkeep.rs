@@ -1,16 +1,17 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
 use super::directories::{Directory, Offsets};
-use super::{Node, lock};
+use super::{Host, Node, lock};
 use crate::request::Now;
-use ottla_log::LogError;
 use ottla_log::directory::{Folder, TopicPartition};
+use ottla_log::{Appended, LogError, SegmentRoll};
 use ottla_machine::{Disk, Offset, PartitionIndex};
+use ottla_replica::Partition;
 use std::sync::Arc;
 
 impl<D: Disk> Node<D> {
-    /// Syncs what was appended and writes the checkpoints. For a thread that may wait; the interval is
-    /// `log.flush.offset.checkpoint.interval.ms`.
+    /// Writes the checkpoints whose content changed. For a thread that may wait; the interval is the shortest of those that
+    /// Kafka has for them, `replica.high.watermark.checkpoint.interval.ms`.
     pub fn checkpoint_all(&self) {
         for directory in &self.directories.all {
             if let Err(error) = self.checkpoint(directory) {
@@ -72,4 +73,18 @@ impl<D: Disk> Node<D> {
             crate::controller::create_topics::auto_create(self, wanted);
         }
     }
+}
+
+/// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones
+/// along.
+pub(crate) fn sync_if_rolled<D: Disk>(host: &dyn Host, partition: &Arc<Partition<D>>, appended: &Appended) {
+    if appended.roll == SegmentRoll::Stayed {
+        return;
+    }
+    let partition = Arc::clone(partition);
+    host.run(Box::new(move || {
+        if let Err(error) = partition.log.sync() {
+            tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
+        }
+    }));
 }

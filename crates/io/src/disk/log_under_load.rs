@@ -49,7 +49,7 @@ fn readers_see_every_batch_once_and_whole_while_the_log_grows() {
     let root = tempfile::tempdir().unwrap();
     let log = create(root.path(), LogConfig { segment_bytes: 4000, index_interval_bytes: 300, ..LogConfig::default() });
     let (log, done) = (&log, &AtomicBool::new(false));
-    let appends = 3000;
+    let appends = 1000;
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..3).map(|_| scope.spawn(move || read_on(log, done))).collect();
         scope.spawn(move || {
@@ -99,7 +99,7 @@ fn a_reader_that_retention_overtakes_is_told_so() {
             overtaken
         });
         let mut scratch = Scratch::default();
-        for _ in 0..5000 {
+        for _ in 0..1500 {
             let bytes = batch(100);
             log.append_as_leader(&bytes, AppendOrigin::Client, LeaderEpoch(0), NOW, &mut scratch).unwrap();
             log.set_high_watermark(log.log_end_offset());

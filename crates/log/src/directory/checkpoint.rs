@@ -60,6 +60,11 @@ impl Checkpoint {
         self.written.as_ref()?.get(partition).copied()
     }
 
+    /// All that the file holds.
+    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
+        self.written.iter().flatten().map(|(partition, offset)| (partition, *offset))
+    }
+
     /// Replaces the content; the disk is touched only if it differs. True if the file was written.
     pub fn write<D: Disk>(&mut self, disk: &D, offsets: PartitionOffsets) -> Result<bool, LogError> {
         if self.written.as_ref().map_or(offsets.is_empty(), |written| *written == offsets) {
@@ -122,6 +127,7 @@ mod tests {
         let read = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::HighWatermark).unwrap();
         let b1 = TopicPartition { topic: "b".into(), partition: PartitionIndex(1) };
         assert_eq!(read.get(&b1), Some(Offset(7)));
+        assert_eq!(read.iter().map(|(_, offset)| offset.0).collect::<Vec<_>>(), [3, 7]);
         assert!(file.write(&disk, offsets(&[])).unwrap());
         assert_eq!(disk.read(path).unwrap(), b"0\n0\n");
     }

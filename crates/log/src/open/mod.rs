@@ -115,7 +115,7 @@ impl<'a, D: Disk> Opening<'a, D> {
     fn recover_segments(&mut self) -> Result<(), LogError> {
         let from = match self.options.shutdown {
             ShutdownKind::Clean => self.segments.len(),
-            ShutdownKind::Unclean => floor_segment(&self.segments, self.options.recovery_point.0),
+            ShutdownKind::Unclean => self.first_to_recover()?,
         };
         if self.options.shutdown == ShutdownKind::Clean
             && let Some(last) = self.segments.last().cloned()
@@ -135,6 +135,7 @@ impl<'a, D: Disk> Opening<'a, D> {
         self.log_start_offset = self.options.log_start_offset.0.max(self.segments[0].base_offset());
         self.drop_snapshots(|offset| offset > base)?;
         self.load_producers_at(base)?;
+        let mut cut = false;
         for at in first..self.segments.len() {
             if at < from && !self.without_index.contains(&self.segments[at].base_offset()) {
                 // What lies behind the last segment to recover is replayed when the producers are loaded.
@@ -145,10 +146,8 @@ impl<'a, D: Disk> Opening<'a, D> {
                 continue;
             }
             let known_end = self.producers.map_end_offset;
-            if at > first
-                && self.segments[at].base_offset() > known_end
-                && !self.options.config.cleanup_policy.compacts()
-            {
+            let gap = at > first && self.segments[at].base_offset() > known_end;
+            if gap && (cut || !self.options.config.cleanup_policy.compacts()) {
                 // The end of the segment before was lost. Only compaction leaves such gaps by right.
                 self.remove_segments_from(at, &format!("it begins above {known_end}, where the log ends now"))?;
                 break;
@@ -157,14 +156,22 @@ impl<'a, D: Disk> Opening<'a, D> {
                 // As at a roll: the next recovery need not begin at the start.
                 store_snapshot(self.place.disk, self.place.dir, &mut self.producers)?;
             }
-            if self.recover_segment(at)? {
-                break;
-            }
+            // What was cut off can be the rest of an append that failed: then the next segment follows without a gap.
+            cut = self.recover_segment(at)?;
         }
         Ok(())
     }
 
-    /// Recovers one segment; true if the log ends in it because something was cut off.
+    /// The segment of the recovery point, or the one before if its end was not durable: batches are synced often, the indexes
+    /// of a finished segment only with the sync after.
+    fn first_to_recover(&self) -> Result<usize, LogError> {
+        let at = floor_segment(&self.segments, self.options.recovery_point.0);
+        let Some(before) = at.checked_sub(1) else { return Ok(at) };
+        let sound = self.segments[before].check_tail(self.place, self.segments[at].base_offset())?;
+        Ok(if sound { at } else { before })
+    }
+
+    /// Recovers one segment; true if something was cut off.
     fn recover_segment(&mut self, at: usize) -> Result<bool, LogError> {
         let place = self.place;
         let segment = self.segments[at].clone();
@@ -185,9 +192,6 @@ impl<'a, D: Disk> Opening<'a, D> {
         let file = segment.path(place, LOG);
         tracing::warn!(file = %file.display(), position = segment.size(), bytes, reason, "cut off what is no whole batch");
         self.recovery.truncations.push(Truncation { file, position: segment.size(), bytes, reason });
-        if at + 1 < self.segments.len() {
-            self.remove_segments_from(at + 1, "it lies behind a batch that was cut off")?;
-        }
         Ok(true)
     }
 

@@ -261,3 +261,21 @@ fn a_segment_above_a_lost_end_is_removed_unless_compaction_explains_the_gap() {
         assert_eq!(records as i64, if compacted { 30 - second + 1 } else { 1 });
     }
 }
+
+#[test]
+fn the_segment_before_the_recovery_point_is_recovered_if_its_end_is_not_right() {
+    let mut fixture = Fixture::new(small_segments());
+    fixture.fill(9);
+    fixture.log.sync().unwrap();
+    assert_eq!(fixture.log.roll(NOW).unwrap(), Offset(9));
+    fixture.fill(1);
+    fixture.disk.kill_process();
+    let sound = fixture.reopen(ShutdownKind::Unclean, 9);
+    assert_eq!(sound.segments, 1);
+    fixture.disk.kill_process();
+    let file = fixture.disk.open(&log_file(0), OpenMode::ReadWrite).unwrap();
+    file.write_at(file.len().unwrap(), &[b"half of a failed append"]).unwrap();
+    let recovery = fixture.reopen(ShutdownKind::Unclean, 9);
+    assert_eq!((recovery.segments, recovery.truncations.len(), recovery.truncations[0].bytes), (2, 1, 23));
+    assert_eq!(fixture.log.log_end_offset(), Offset(10), "the next segment follows without a gap: nothing was lost");
+}

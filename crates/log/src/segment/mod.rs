@@ -201,6 +201,10 @@ impl<D: Disk> Segment<D> {
         self.facts(place).max_timestamp.unwrap_or(TimeEntry { timestamp: -1, offset: self.base_offset })
     }
 
+    fn set_max_timestamp(&self, max: TimeEntry) {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).max_timestamp = Some(max);
+    }
+
     /// The timestamp that retention goes by: the largest, or the file's last change if no record has one.
     pub(crate) fn largest_timestamp(&self, place: Place<'_, D>) -> i64 {
         let max = self.max_timestamp(place).timestamp;
@@ -241,9 +245,6 @@ impl<D: Disk> Segment<D> {
     }
 
     /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk.
-    ///
-    /// A recovery begins at the segment of the recovery point and trusts those before it. Where the recovery point can be this
-    /// segment's end, and no sync of it will come, what was changed is synced here.
     pub(crate) fn seal(&self, place: Place<'_, D>) -> Result<(), LogError> {
         if self.size() > 0 {
             let max = self.max_timestamp(place);
@@ -254,7 +255,8 @@ impl<D: Disk> Segment<D> {
         self.offsets.store(place)?;
         self.times.store(place)?;
         self.txns.store(place)?;
-        if self.unsettled.load(Ordering::Acquire) || !self.log.is_dirty() { self.sync(place) } else { Ok(()) }
+        // A recovery trusts the segments before that of the recovery point, which may be this one's end already.
+        if self.unsettled.load(Ordering::Acquire) { self.sync(place, SyncDepth::All) } else { Ok(()) }
     }
 
     /// Finishes a segment before a clean stop; one that was only read has nothing to finish.
@@ -262,20 +264,29 @@ impl<D: Disk> Segment<D> {
         if self.written.load(Ordering::Acquire) { self.seal(place) } else { Ok(()) }
     }
 
-    /// Makes everything durable that was written so far. Index entries in memory are written first; that can fail for
-    /// lack of space and be tried again, which a failed sync cannot.
-    pub(crate) fn sync(&self, place: Place<'_, D>) -> Result<(), LogError> {
+    /// Makes durable what was written so far. Entries that are only in memory are written first; that can fail for lack of
+    /// space and be tried again, which a failed sync cannot.
+    pub(crate) fn sync(&self, place: Place<'_, D>, depth: SyncDepth) -> Result<(), LogError> {
         let synced = |slot: &FileSlot<D>, kind| {
             slot.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
         };
-        self.unsettled.store(false, Ordering::Release);
-        synced(&self.log, LOG)?;
-        self.offsets.store_pending(place)?;
-        self.times.store_pending(place)?;
-        self.txns.store(place)?;
-        synced(self.offsets.slot(), OFFSET_INDEX)?;
-        synced(self.times.slot(), TIME_INDEX)?;
-        synced(self.txns.slot(), TXN_INDEX)
+        let unsettled = self.unsettled.swap(false, Ordering::AcqRel);
+        let done = (|| {
+            synced(&self.log, LOG)?;
+            self.txns.store(place)?;
+            synced(self.txns.slot(), TXN_INDEX)?;
+            if depth == SyncDepth::Batches {
+                return Ok(());
+            }
+            self.offsets.store_pending(place)?;
+            self.times.store_pending(place)?;
+            synced(self.offsets.slot(), OFFSET_INDEX)?;
+            synced(self.times.slot(), TIME_INDEX)
+        })();
+        if unsettled && (done.is_err() || depth == SyncDepth::Batches) {
+            self.unsettled.store(true, Ordering::Release);
+        }
+        done
     }
 
     /// Closes the files that have nothing to sync.
@@ -330,6 +341,14 @@ impl<D: Disk> Segment<D> {
     pub(crate) fn has_open_files(&self) -> bool {
         [&self.log, self.offsets.slot(), self.times.slot(), self.txns.slot()].iter().any(|slot| slot.is_open())
     }
+}
+
+/// How much of a segment is made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyncDepth {
+    /// The batches and what cannot be told from their headers alone. A recovery makes the active segment's indexes anew.
+    Batches,
+    All,
 }
 
 /// What a segment must know of the batches that come next, to decide whether it takes them.

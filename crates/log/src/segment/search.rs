@@ -139,6 +139,31 @@ impl<D: Disk> Segment<D> {
         })
     }
 
+    /// Whether the segment ends with a whole batch below `next_base`, as its index leads there. Looks up the largest timestamp as
+    /// well, since the time index may lack its last entry after a crash.
+    pub(crate) fn check_tail(&self, place: Place<'_, D>, next_base: i64) -> Result<bool, LogError> {
+        let sound = match self.last_batch(place) {
+            Ok(Some(last)) => {
+                last.position + last.header.size_in_bytes() as u64 == self.size()
+                    && last.header.next_offset() <= next_base
+            }
+            Ok(None) => self.size() == 0,
+            Err(error @ LogError::Io { .. }) => return Err(error),
+            Err(_) => false,
+        };
+        if !sound {
+            return Ok(false);
+        }
+        match self.largest_from_index(place) {
+            Ok(largest) => {
+                self.set_max_timestamp(largest);
+                Ok(true)
+            }
+            Err(error @ LogError::Io { .. }) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// The largest timestamp as the time index and the batches behind its last entry tell it.
     pub(super) fn largest_from_index(&self, place: Place<'_, D>) -> Result<TimeEntry, LogError> {
         let none = TimeEntry { timestamp: -1, offset: self.base_offset };

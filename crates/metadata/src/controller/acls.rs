@@ -50,7 +50,7 @@ impl Controller<'_> {
                 continue;
             }
             let mut deleted = Vec::new();
-            for (id, acl) in self.image.acls.iter().filter(|(_, acl)| filter.matches(&from_image(acl))) {
+            for (id, acl) in self.image.acls.iter().filter(|(_, acl)| filter.matches(&security::Acl::from(&***acl))) {
                 if removed.insert(*id) {
                     if removed.len() > RECORDS_PER_REQUEST_MAX {
                         return Err(ApiError::new(
@@ -80,18 +80,6 @@ fn to_image(acl: &security::Acl) -> Acl {
         host: acl.host.clone(),
         operation: acl.operation.code(),
         permission_type: acl.permission_type.code(),
-    }
-}
-
-fn from_image(acl: &Acl) -> security::Acl {
-    security::Acl {
-        resource_type: security::ResourceType::from_code(acl.resource_type),
-        resource_name: acl.resource_name.clone(),
-        pattern_type: security::PatternType::from_code(acl.pattern_type),
-        principal: acl.principal.clone(),
-        host: acl.host.clone(),
-        operation: security::AclOperation::from_code(acl.operation),
-        permission_type: security::AclPermissionType::from_code(acl.permission_type),
     }
 }
 

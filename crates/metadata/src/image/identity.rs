@@ -1,5 +1,6 @@
 //! Who may connect, and how much: ACLs, SCRAM credentials, delegation tokens and client quotas, as the records say.
 
+use ottla_security as security;
 use ottla_wire::Uuid;
 use ottla_wire::metadata::{
     AccessControlEntryRecord, ClientQuotaRecord, DelegationTokenRecord, UserScramCredentialRecord, client_quota_record,
@@ -43,6 +44,21 @@ impl Acl {
             operation: self.operation,
             permission_type: self.permission_type,
             ..Default::default()
+        }
+    }
+}
+
+/// As the authorizer takes it.
+impl From<&Acl> for security::Acl {
+    fn from(acl: &Acl) -> Self {
+        Self {
+            resource_type: security::ResourceType::from_code(acl.resource_type),
+            resource_name: acl.resource_name.clone(),
+            pattern_type: security::PatternType::from_code(acl.pattern_type),
+            principal: acl.principal.clone(),
+            host: acl.host.clone(),
+            operation: security::AclOperation::from_code(acl.operation),
+            permission_type: security::AclPermissionType::from_code(acl.permission_type),
         }
     }
 }
