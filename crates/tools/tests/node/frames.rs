@@ -162,7 +162,12 @@ fn a_request_that_ends_too_soon_closes_the_connection() {
 #[test]
 fn clients_that_leave_in_the_middle_of_a_request_are_forgotten() {
     let mut scene = Scene::new();
-    let request = frame(ApiKey::Produce, PRODUCE_BY_NAME, 1, &produce_request("witness", 0, -1, &batch(&[vec![7; 300_000]], None)));
+    let request = frame(
+        ApiKey::Produce,
+        PRODUCE_BY_NAME,
+        1,
+        &produce_request("witness", 0, -1, &batch(&[vec![7; 300_000]], None)),
+    );
     for length in [1, 3, 4, 5, 20, 60_000, 65_540, 131_073, request.len() - 1] {
         let mut client = scene.client();
         client.send(&request[..length]);

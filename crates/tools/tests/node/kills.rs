@@ -56,7 +56,8 @@ impl Producer {
         let mut in_flight: VecDeque<(usize, usize)> = VecDeque::new();
         // What was in flight when the node was killed goes first, as it was.
         for (partition, stream) in self.streams.iter().enumerate() {
-            in_flight.extend((stream.acknowledged..stream.made).step_by(RECORDS_PER_BATCH).map(|first| (partition, first)));
+            in_flight
+                .extend((stream.acknowledged..stream.made).step_by(RECORDS_PER_BATCH).map(|first| (partition, first)));
         }
         for (partition, first) in in_flight.clone() {
             if self.send(client, partition, first).is_err() {

@@ -27,9 +27,9 @@ fn sigterm_stops_cleanly_and_at_once() {
     assert!(epoch.parse::<i64>().unwrap() > 0);
     assert_eq!(marks[0], marks[1]);
     for dir in &home.log_dirs {
-        let folders = std::fs::read_dir(dir).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("events-")
-        });
+        let folders = std::fs::read_dir(dir)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("events-"));
         assert_eq!(folders.count(), 3, "partitions are spread over the directories");
     }
 
