@@ -1,6 +1,6 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
-use crate::{codegen, compat, root, tidy, tour};
+use crate::{codegen, compat, root, takeover, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     step("test", || cargo(&["test", "--workspace"]))?;
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
+    step("takeover", || takeover::run(&root))?;
     step("tour", || tour::run(&root))
 }
 

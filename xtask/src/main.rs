@@ -3,6 +3,7 @@
 mod ci;
 mod codegen;
 mod compat;
+mod takeover;
 mod tidy;
 mod tour;
 
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
   kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
   tour      the README's commands, as printed
+  takeover  one directory, used by Apache Kafka and Ottla in turn
   tidy      the house's rules: layers, bans, sizes, words";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn run() -> Result<()> {
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
+        Some("takeover") => takeover::run(&root()),
         Some("tidy") => tidy::run(),
         Some("tour") => tour::run(&root()),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),
