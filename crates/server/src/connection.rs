@@ -78,6 +78,9 @@ impl Wake for Waker {
 }
 
 const SCRATCH_BYTES: usize = 64 << 10;
+/// The most room that the beginning of a frame gets from the pool, for each of its bytes: a full scratch gets what a frame
+/// of a MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
+const ROOM_PER_BYTE: usize = 16;
 
 struct Local {
     scratch: Box<[u8]>,
@@ -212,7 +215,7 @@ impl Serving {
             return;
         }
         if self.partial.capacity() == 0 && rest.len() >= 4 {
-            self.partial = self.shared.pool.take();
+            self.partial = self.shared.pool.take_within(rest.len() * ROOM_PER_BYTE);
         }
         self.partial.clear();
         self.partial.extend_from_slice(rest);
