@@ -64,7 +64,6 @@ fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> 
         let turn = || format!("{}, after {}", side.name(), last.map_or("the formatting".to_owned(), |(s, e)| e.of(s)));
         ledger.check(node.port()).with_context(turn)?;
         ledger.write(node.port(), *side).with_context(turn)?;
-        ledger.check(node.port()).with_context(turn)?;
         let ids = topic_ids(home.log_dir())?;
         let said = node.end(*end)?;
         if last.is_none_or(|(_, end)| end == End::Clean) {

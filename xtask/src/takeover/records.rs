@@ -2,7 +2,7 @@
 
 use super::output;
 use super::side::Side;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -35,10 +35,18 @@ impl Ledger {
         if self.turns.is_empty() {
             return Ok(());
         }
-        for codec in CODECS {
+        // At the same time: each waits for the end of its topic.
+        let read = |codec| {
             let mut kcat = kcat(port);
             kcat.args(["-C", "-e", "-q", "-o", "beginning", "-t", &topic(codec), "-f", "%o|%k|%s|%h\n"]);
-            let found = output(&mut kcat)?;
+            output(&mut kcat)
+        };
+        let found = std::thread::scope(|scope| {
+            let readers = CODECS.map(|codec| scope.spawn(move || read(codec)));
+            readers.map(|reader| reader.join().unwrap_or_else(|_| bail!("a reader of a topic has failed")))
+        });
+        for (codec, found) in CODECS.into_iter().zip(found) {
+            let found = found?;
             let expected = self.expected(codec);
             let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
             ensure!(differs.is_none(), "{}: found and expected: {differs:?}", topic(codec));
