@@ -1,6 +1,6 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
-use crate::{codegen, compat, fuzz, root, tidy, tour};
+use crate::{codegen, compat, fuzz, root, takeover, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<()> {
     step("fuzz", || fuzz::run(&root, &[]))?;
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
+    step("takeover", || takeover::run(&root))?;
     step("tour", || tour::run(&root))
 }
 

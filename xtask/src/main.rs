@@ -4,6 +4,7 @@ mod ci;
 mod codegen;
 mod compat;
 mod fuzz;
+mod takeover;
 mod tidy;
 mod tour;
 
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   fuzz      run the fuzz targets for a while (--seconds N, or one target's name)
   kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
   tour      the README's commands, as printed
+  takeover  one directory, used by Apache Kafka and Ottla in turn
   tidy      the house's rules: layers, bans, sizes, words";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn run() -> Result<()> {
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
         Some("fuzz") => fuzz::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
+        Some("takeover") => takeover::run(&root()),
         Some("tidy") => tidy::run(),
         Some("tour") => tour::run(&root()),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),

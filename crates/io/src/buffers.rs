@@ -23,6 +23,17 @@ impl BufferPool {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
+    /// An empty buffer with no more room than this; one without any, where there is none such. For those who have yet to
+    /// show that they need more.
+    #[must_use]
+    pub fn take_within(&self, capacity_max: usize) -> Vec<u8> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        match free.iter().rposition(|buffer| buffer.capacity() <= capacity_max) {
+            Some(at) => free.swap_remove(at),
+            None => Vec::new(),
+        }
+    }
+
     /// Gives a buffer back; it is let go of where enough are kept.
     pub fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
@@ -47,5 +58,15 @@ mod tests {
         assert!(pool.take().capacity() >= 400);
         assert!(pool.take().capacity() >= 400);
         assert_eq!(pool.take().capacity(), 0);
+    }
+
+    #[test]
+    fn who_has_shown_little_gets_little() {
+        let pool = BufferPool::new(10_000);
+        pool.give(Vec::with_capacity(100));
+        pool.give(Vec::with_capacity(5000));
+        assert!(pool.take_within(1000).capacity() < 5000);
+        assert_eq!(pool.take_within(1000).capacity(), 0);
+        assert!(pool.take_within(8000).capacity() >= 5000);
     }
 }

@@ -6,6 +6,9 @@ use ottla_wire::batch::{BatchBuilder, ControlRecordType};
 use ottla_wire::other::{KRaftVersionRecord, LeaderChangeMessage, leader_change_message};
 use ottla_wire::{Uuid, encode_to_vec};
 
+/// Kafka reads every LEADER_CHANGE as version 0, whatever it says of itself, and so writes no other.
+const LEADER_CHANGE_VERSION: i16 = 0;
+
 /// A won election: what to write, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
@@ -34,23 +37,15 @@ pub struct Candidate<'a> {
 pub fn elect(candidate: &Candidate<'_>, now_ms: i64) -> Result<Election, RaftLogError> {
     let Candidate { id, voters, kraft_version, .. } = *candidate;
     let epoch = candidate.last.leader_epoch.max(candidate.log_epoch) + 1;
-    let directory = |id: i32| {
-        let voter = voters.0.iter().find(|voter| voter.id == id);
-        voter.map_or(Uuid::ZERO, |voter| voter.directory_id)
-    };
-    let told = |id: &i32| leader_change_message::Voter {
-        voter_id: *id,
-        voter_directory_id: if kraft_version >= 1 { directory(*id) } else { Uuid::ZERO },
-        ..Default::default()
-    };
+    let told = |id: &i32| leader_change_message::Voter { voter_id: *id, ..Default::default() };
     let message = LeaderChangeMessage {
-        version: kraft_version.min(1),
+        version: LEADER_CHANGE_VERSION,
         leader_id: id,
         voters: voters.ids().iter().map(told).collect(),
         granting_voters: vec![told(&id)],
         ..Default::default()
     };
-    let value = encode_to_vec(&message, kraft_version.min(1))?;
+    let value = encode_to_vec(&message, LEADER_CHANGE_VERSION)?;
     let mut builder = BatchBuilder::new(candidate.log_end_offset).leader_epoch(epoch).control();
     builder.append_control(now_ms, ControlRecordType::LeaderChange, &value)?;
     if candidate.voters_only_in_zero_snapshot && kraft_version >= 1 {
@@ -101,8 +96,8 @@ mod tests {
         assert_eq!((batch.header.base_offset, batch.header.partition_leader_epoch), (100, 7));
         let record = batch.records().unwrap().next().unwrap().unwrap();
         assert_eq!(record.key, Some(&[0, 0, 0, 2][..]));
-        let message: LeaderChangeMessage<'_> = decode_exact(record.value.unwrap(), 1).unwrap();
+        let message: LeaderChangeMessage<'_> = decode_exact(record.value.unwrap(), 0).unwrap();
         assert_eq!(batch.header.record_count, 3);
-        assert_eq!((message.leader_id, message.voters[0].voter_directory_id), (1, Uuid([3; 16])));
+        assert_eq!((message.leader_id, message.voters[0].voter_id), (1, 1));
     }
 }

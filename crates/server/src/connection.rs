@@ -78,6 +78,9 @@ impl Wake for Waker {
 }
 
 const SCRATCH_BYTES: usize = 64 << 10;
+/// The most room that the beginning of a frame gets from the pool, for each of its bytes: a full scratch gets what a frame
+/// of a MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
+const ROOM_PER_BYTE: usize = 16;
 
 struct Local {
     scratch: Box<[u8]>,
@@ -212,7 +215,7 @@ impl Serving {
             return;
         }
         if self.partial.capacity() == 0 && rest.len() >= 4 {
-            self.partial = self.shared.pool.take();
+            self.partial = self.shared.pool.take_within(rest.len() * ROOM_PER_BYTE);
         }
         self.partial.clear();
         self.partial.extend_from_slice(rest);
@@ -221,7 +224,13 @@ impl Serving {
     /// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
     fn handle(&self, bytes: &[u8], worker: &mut Worker, out: &mut Out) -> io::Result<(usize, Next)> {
         let mut used = 0;
-        while let Some(end) = frame_end(&bytes[used..], self.shared.frame_bytes_max)? {
+        loop {
+            let end = match frame_end(&bytes[used..], self.shared.frame_bytes_max) {
+                Ok(Some(end)) => end,
+                Ok(None) => break,
+                // What came before it is still answered.
+                Err(error) => return Ok((used, Next::Close(error.to_string()))),
+            };
             let Some(frame) = bytes.get(used + 4..used + end) else { break };
             used += end;
             match self.shared.node.handle(&self.connection, frame, now(), worker) {

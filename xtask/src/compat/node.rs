@@ -62,12 +62,12 @@ pub(crate) struct Node {
 }
 
 /// What starts and formats a node: a program with the arguments that come first.
-struct Program {
+pub(crate) struct Program {
     version: String,
-    format: Vec<String>,
-    start: Vec<String>,
+    pub(crate) format: Vec<String>,
+    pub(crate) start: Vec<String>,
     /// What its log says once it is up.
-    started: &'static str,
+    pub(crate) started: &'static str,
 }
 
 impl Node {
@@ -201,7 +201,7 @@ pub(crate) fn wait(
     }
 }
 
-fn ottla(work: &Work) -> Result<Program> {
+pub(crate) fn ottla(work: &Work) -> Result<Program> {
     let mut build = Command::new("cargo");
     build.current_dir(&work.root).args(["build", "--release", "--quiet", "--package", "ottla-tools", "--bin", "ottla"]);
     let status = build.status().context("cannot run cargo")?;
@@ -217,7 +217,7 @@ fn ottla(work: &Work) -> Result<Program> {
 }
 
 /// Apache Kafka's own broker, with the heap that a small test needs.
-fn kafka(work: &Work, version: &str) -> Result<Program> {
+pub(crate) fn kafka(work: &Work, version: &str) -> Result<Program> {
     let libs = work.dir.join(format!("kafka-{version}"));
     install::jars(work, &work.compat.join("kafka/broker/pom.xml"), version, &libs)?;
     let java = |heap: &str, class: &str| {
@@ -229,14 +229,14 @@ fn kafka(work: &Work, version: &str) -> Result<Program> {
     Ok(Program { version: version.to_string(), format, start, started: "Kafka Server started" })
 }
 
-fn command(words: &[String]) -> Command {
+pub(crate) fn command(words: &[String]) -> Command {
     let mut command = Command::new(words.first().map_or("", String::as_str));
     command.args(words.iter().skip(1));
     command
 }
 
 /// Two ports that were free a moment ago.
-fn free_ports() -> Result<[u16; 2]> {
+pub(crate) fn free_ports() -> Result<[u16; 2]> {
     let one = TcpListener::bind("127.0.0.1:0")?;
     let two = TcpListener::bind("127.0.0.1:0")?;
     Ok([one.local_addr()?.port(), two.local_addr()?.port()])

@@ -33,22 +33,35 @@ const TOOLS: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    let status = tool(&Work::new(root)?, args)?.status().context("cannot run java")?;
+    ensure!(status.success(), "{} failed ({status})", args[0]);
+    Ok(())
+}
+
+/// What a tool prints.
+pub(crate) fn output(work: &Work, args: &[&str]) -> Result<String> {
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let output = tool(work, &args)?.output().context("cannot run java")?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed ({}):\n{told}{errors}", args[0], output.status);
+    Ok(told)
+}
+
+fn tool(work: &Work, args: &[String]) -> Result<Command> {
     let names = || TOOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let (name, rest) =
         args.split_first().with_context(|| format!("usage: cargo xtask kafka-tool NAME …; names: {}", names()))?;
     let wanted = name.trim_start_matches("kafka-").trim_end_matches(".sh");
     let class = TOOLS.iter().find(|(known, _)| *known == wanted).map(|(_, class)| class);
     let class = class.with_context(|| format!("unknown tool '{name}'; there are: {}", names()))?;
-    let work = Work::new(root)?;
     ensure!(
         install::on_path("java") && install::on_path("mvn"),
         "java and mvn are needed to fetch and run Kafka's tools"
     );
     let libs = work.dir.join(format!("kafka-tools-{TOOLS_VERSION}"));
-    install::jars(&work, &work.compat.join("kafka/tools/pom.xml"), TOOLS_VERSION, &libs)?;
+    install::jars(work, &work.compat.join("kafka/tools/pom.xml"), TOOLS_VERSION, &libs)?;
     let mut java = Command::new("java");
     java.arg("-Xmx256m").arg("-cp").arg(format!("{}/*", libs.display())).arg(class).args(rest);
-    let status = java.status().context("cannot run java")?;
-    ensure!(status.success(), "kafka-{wanted} failed ({status})");
-    Ok(())
+    Ok(java)
 }

@@ -28,8 +28,10 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, body: &[u8]) ->
             Err(error) => (Vec::new(), Err(error.to_string())),
         };
         let finish = move |committed: Result<(), ottla_wire::ErrorCode>| {
-            let refused = |error: ottla_wire::ErrorCode| format!("the metadata log failed: {}", error.name());
-            *lock(&given) = Some(committed.map_err(refused).and(response));
+            *lock(&given) = Some(match committed {
+                Ok(()) => response,
+                Err(error) => controller::refuse(&asker.context, &body, error).map_err(|error| error.to_string()),
+            });
             waker.wake();
         };
         Decided { records, finish: Box::new(finish) }

@@ -9,12 +9,15 @@ use ottla_security::{AclOperation, ResourceType};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::{InitProducerIdRequest, InitProducerIdResponse};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &InitProducerIdRequest<'_>) -> Answer<D> {
     if let Some(error) = refusal(node, context, request) {
         return context.reply(&answer(error, -1));
     }
-    let mut waiting = Waiting { context: context.clone() };
+    let patience = Duration::from_millis(node.settings().request_timeout_ms);
+    let deadline = context.now.instant + patience;
+    let mut waiting = Waiting { context: context.clone(), deadline, failures: node.producer_id_failures() };
     match waiting.try_take(node) {
         Some(answer) => answer,
         None => Answer::Parked(Box::new(waiting)),
@@ -54,6 +57,9 @@ fn answer(error: ErrorCode, producer_id: i64) -> InitProducerIdResponse<'static>
 /// Waits for the next block of ids.
 struct Waiting {
     context: Context,
+    deadline: Instant,
+    /// Of asking the controller, when this request came.
+    failures: u64,
 }
 
 impl Waiting {
@@ -65,9 +71,9 @@ impl Waiting {
 
 impl<D: Disk> Parked<D> for Waiting {
     fn resume(&mut self, node: &Node<D>, now: Now, _worker: &mut Worker) -> Option<Answer<D>> {
-        let patience = std::time::Duration::from_millis(node.settings().request_timeout_ms);
+        let failed = node.producer_id_failures() != self.failures;
         match self.try_take(node) {
-            None if now.instant >= self.context.now.instant + patience => {
+            None if failed || now.instant >= self.deadline => {
                 // Retriable: the controller may answer yet.
                 Some(self.context.reply(&answer(ErrorCode::CoordinatorLoadInProgress, -1)))
             }
@@ -76,6 +82,6 @@ impl<D: Disk> Parked<D> for Waiting {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.context.now.instant + std::time::Duration::from_secs(30))
+        Some(self.deadline)
     }
 }

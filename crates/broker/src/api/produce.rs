@@ -19,7 +19,7 @@ use ottla_wire::api::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_wire::api::{ProduceRequest, ProduceResponse};
-use ottla_wire::batch::{Batches, Compression};
+use ottla_wire::batch::{BatchError, Batches, Compression};
 use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -183,7 +183,12 @@ impl<D: Disk> Append<'_, D> {
                     "Produce requests with version {version} must have at least one record batch per partition"
                 ));
             }
-            // What cannot be read is for the log to say.
+            Some(Err(BatchError::UnsupportedMagic(0 | 1))) => {
+                return invalid(format!(
+                    "Produce requests with version {version} are only allowed to contain record batches with magic version 2"
+                ));
+            }
+            // What else cannot be read is for the log to say.
             Some(Err(_)) => return Ok(()),
             Some(Ok(batch)) => batch,
         };

@@ -6,6 +6,9 @@ pub(crate) mod alter_configs;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
+mod refuse;
+
+pub(crate) use refuse::refuse;
 
 use crate::node::Desk;
 use crate::request::{Context, FrameError};

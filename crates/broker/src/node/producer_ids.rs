@@ -13,10 +13,17 @@ pub(crate) struct ProducerIds {
     next: i64,
     end: i64,
     asked: bool,
+    /// How often the controller gave none.
+    failures: u64,
     waiting: Vec<Arc<dyn Wake>>,
 }
 
 impl<D: Disk> Node<D> {
+    /// How often no block could be had: if it grows, whoever waits gives up.
+    pub(crate) fn producer_id_failures(&self) -> u64 {
+        lock(&self.producer_ids).failures
+    }
+
     /// An id that nobody has. None: the next block is asked for, and the waiter is woken when it has come.
     pub(crate) fn take_producer_id(&self, waiter: &Arc<dyn Wake>) -> Option<i64> {
         let asks = {
@@ -73,9 +80,12 @@ impl ProducerIds {
 
     /// The controller's answer: a block, or none if it failed. Gives those to wake.
     pub fn refill(&mut self, block: Option<(i64, i32)>) -> Vec<Arc<dyn Wake>> {
-        if let Some((start, count)) = block {
-            self.next = start;
-            self.end = start + i64::from(count);
+        match block {
+            Some((start, count)) => {
+                self.next = start;
+                self.end = start + i64::from(count);
+            }
+            None => self.failures += 1,
         }
         self.asked = false;
         std::mem::take(&mut self.waiting)

@@ -130,6 +130,10 @@ impl<D: Disk> Node<D> {
         now: Now,
     ) -> BTreeMap<(Uuid, i32), (Log<D>, Uuid)> {
         let opened = Mutex::new(BTreeMap::new());
+        let mut held: BTreeMap<Uuid, usize> = BTreeMap::new();
+        for partition in next.all_hosted() {
+            *held.entry(partition.directory_id).or_default() += 1;
+        }
         let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
@@ -147,7 +151,8 @@ impl<D: Disk> Node<D> {
                             super::lock(opened).insert(key, (log, directory.id));
                         }
                     }));
-                } else if let Some(directory) = self.directory_for(next, partition.directory_of(self.id)) {
+                } else if let Some(directory) = self.directory_for(&held, partition.directory_of(self.id)) {
+                    *held.entry(directory.id).or_default() += 1;
                     let path = directory.files.partition_path(&name);
                     let log =
                         Log::create(directory.files.disk().clone(), &path, TopicId(topic.id.0), Arc::clone(&config));
@@ -192,16 +197,13 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    /// The directory that the metadata names; else the one with the fewest partitions.
-    fn directory_for(&self, next: &Published<D>, named: Option<Uuid>) -> Option<&Arc<Directory<D>>> {
+    /// The directory that the metadata names; else the one with the fewest partitions. `held` counts those of each
+    /// directory, with those that this round has placed.
+    fn directory_for(&self, held: &BTreeMap<Uuid, usize>, named: Option<Uuid>) -> Option<&Arc<Directory<D>>> {
         if let Some(directory) = named.and_then(|id| self.directories.with_id(id)) {
             return Some(directory);
         }
-        if self.directories.all.len() == 1 {
-            return self.directories.all.first();
-        }
-        let held = |id: Uuid| next.all_hosted().filter(|p| p.directory_id == id).count();
-        self.directories.all.iter().min_by_key(|directory| held(directory.id))
+        self.directories.all.iter().min_by_key(|directory| held.get(&directory.id).copied().unwrap_or(0))
     }
 
     /// A partition whose topic is deleted: its folder is renamed at once and removed later.

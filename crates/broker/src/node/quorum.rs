@@ -5,7 +5,7 @@
 
 use super::quorum_files::{Bootstrap, METADATA_FOLDER, newest_snapshot, open_log, read_bootstrap};
 use super::{Settings, StartError};
-use ottla_log::{AppendOrigin, Log, LogError, MinOneBatch, ReadBound, Scratch};
+use ottla_log::{AppendError, AppendOrigin, Log, LogError, MinOneBatch, ReadBound, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_metadata::features::{Feature, METADATA_VERSION, METADATA_VERSION_LATEST};
 use ottla_metadata::framing;
@@ -36,6 +36,17 @@ pub(crate) struct Quorum<D: Disk> {
     bytes_since_snapshot: u64,
     /// The newest snapshot, if it covers anything.
     snapshot: Option<SnapshotId>,
+}
+
+/// Why records are not in the metadata log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAppended {
+    /// The disk is full. Log and loader are as they were: it may be tried again.
+    #[error("{0}")]
+    NoRoom(String),
+    /// Nobody can tell what the log holds, or what it means.
+    #[error("{0}")]
+    Broken(String),
 }
 
 impl<D: Disk> Quorum<D> {
@@ -188,7 +199,7 @@ impl<D: Disk> Quorum<D> {
         self.disk.write_atomically(&path, text.as_bytes()).map_err(|error| StartError::io(&path, &error))?;
         self.epoch = election.state.leader_epoch;
         self.log.assign_epoch_start_offset(LeaderEpoch(self.epoch), self.log.log_end_offset());
-        self.write(&election.opening_batch, now).map_err(StartError::Metadata)?;
+        self.write(&election.opening_batch, now).map_err(|error| StartError::Metadata(error.to_string()))?;
         self.commit().map_err(|error| StartError::Metadata(error.to_string()))
     }
 
@@ -196,35 +207,42 @@ impl<D: Disk> Quorum<D> {
         self.log.log_end_offset().0
     }
 
-    /// Appends records and takes them in. They count once [`Quorum::commit`] has been called.
-    pub fn append(&mut self, records: &[(MetadataRecord<'_>, i16)], now: Timestamp) -> Result<(), String> {
+    /// Appends records, all or none, and takes them in. They count once [`Quorum::commit`] has been called.
+    pub fn append(&mut self, records: &[(MetadataRecord<'_>, i16)], now: Timestamp) -> Result<(), NotAppended> {
         let mut bytes = Vec::new();
-        let mut builder = self.builder(self.end_offset());
+        let mut next_offset = self.end_offset();
+        let mut builder = self.builder(next_offset);
+        let broken = |error: &dyn std::fmt::Display| NotAppended::Broken(error.to_string());
         for (record, version) in records {
-            let value = framing::encode(record, *version).map_err(|error| error.to_string())?;
-            builder.append(now.0, None, Some(&value), &[]).map_err(|error| error.to_string())?;
+            let value = framing::encode(record, *version).map_err(|error| broken(&error))?;
+            builder.append(now.0, None, Some(&value), &[]).map_err(|error| broken(&error))?;
             if builder.uncompressed_size() > BATCH_BYTES_MAX {
-                builder.build_plain(&mut bytes).map_err(|error| error.to_string())?;
-                self.write(&bytes, now)?;
-                bytes.clear();
-                builder = self.builder(self.end_offset());
+                builder.build_plain(&mut bytes).map_err(|error| broken(&error))?;
+                next_offset += i64::from(builder.record_count());
+                builder = self.builder(next_offset);
             }
         }
         if builder.record_count() > 0 {
-            builder.build_plain(&mut bytes).map_err(|error| error.to_string())?;
-            self.write(&bytes, now)?;
+            builder.build_plain(&mut bytes).map_err(|error| broken(&error))?;
         }
-        records.iter().try_for_each(|(record, _)| self.loader.replay(record)).map_err(|error| error.to_string())
+        // In one write, which a full disk undoes as a whole.
+        self.write(&bytes, now)?;
+        records.iter().try_for_each(|(record, _)| self.loader.replay(record)).map_err(|error| broken(&error))
     }
 
     fn builder(&self, offset: i64) -> BatchBuilder {
         BatchBuilder::new(offset).leader_epoch(self.epoch)
     }
 
-    fn write(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), String> {
+    fn write(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), NotAppended> {
         let epoch = LeaderEpoch(self.epoch);
         let appended = self.log.append_as_leader(bytes, AppendOrigin::RaftLeader, epoch, now, &mut self.scratch);
-        appended.map_err(|error| error.to_string())?;
+        appended.map_err(|error| match error {
+            AppendError::Log(LogError::StorageFull { .. }) if !self.log.is_offline() => {
+                NotAppended::NoRoom(error.to_string())
+            }
+            error => NotAppended::Broken(error.to_string()),
+        })?;
         self.bytes_since_snapshot += bytes.len() as u64;
         Ok(())
     }

@@ -32,7 +32,7 @@ impl<D: Disk> Node<D> {
         let (mut quorum, bootstrap) = Quorum::start(disk, &settings, now.wall)?;
         let bootstrap = bootstrap.records()?;
         let records = activation_records(&quorum.loader, &bootstrap, settings.controller.min_insync_replicas);
-        quorum.append(&records, now.wall).map_err(StartError::Metadata)?;
+        quorum.append(&records, now.wall).map_err(|error| StartError::Metadata(error.to_string()))?;
         let state = ControllerState { quorum, sessions: BTreeMap::new(), seed: Seed(seed.draw()), failed: None };
         let nothing = Published {
             offset: -1,

@@ -1,7 +1,7 @@
 //! The controller's step: what was asked of it is decided one by one, appended, synced once for all, published, and only
 //! then answered. Whoever runs the node calls it on a thread that may wait for the disk.
 
-use super::quorum::Quorum;
+use super::quorum::{NotAppended, Quorum};
 use super::{Node, lock};
 use crate::request::Now;
 use ottla_machine::{Disk, Instant, Seed};
@@ -12,8 +12,14 @@ use std::collections::BTreeMap;
 /// What a decision came to: records, and what to do once they are committed, or with the error that kept them from it.
 pub(crate) struct Decided {
     pub records: Vec<VersionedRecord>,
-    pub finish: Box<dyn FnOnce(Result<(), ErrorCode>) + Send>,
+    pub finish: Finish,
 }
+
+/// What is done once a decision's records are committed, or are known not to be.
+type Finish = Box<dyn FnOnce(Result<(), ErrorCode>) + Send>;
+
+/// Whether a decision's records are in the log. A full disk keeps them out, and everything goes on as it was.
+type Appended = Result<(), ErrorCode>;
 
 /// Something to decide. It sees the metadata with all that was decided before it.
 pub(crate) type Operation = Box<dyn FnOnce(&mut Desk<'_>) -> Decided + Send>;
@@ -72,7 +78,8 @@ impl<D: Disk> Node<D> {
             finished.push(decided);
         }
         if let Some(records) = self.expired_sessions(&mut state, now) {
-            self.append(&mut state, &records, now);
+            // What is refused is found again at the next step.
+            let _ = self.append(&mut state, &records, now);
         }
         if state.failed.is_none()
             && let Err(error) = state.quorum.commit()
@@ -92,18 +99,13 @@ impl<D: Disk> Node<D> {
         let failed = state.failed.clone();
         // Answers are given with no lock held.
         drop(state);
-        for finish in finished {
-            finish(result);
+        for (finish, appended) in finished {
+            finish(appended.and(result));
         }
         failed.map_or(Ok(more), Err)
     }
 
-    fn decide(
-        &self,
-        state: &mut ControllerState<D>,
-        operation: Operation,
-        now: Now,
-    ) -> Box<dyn FnOnce(Result<(), ErrorCode>) + Send> {
+    fn decide(&self, state: &mut ControllerState<D>, operation: Operation, now: Now) -> (Finish, Appended) {
         let next_offset = state.quorum.end_offset();
         let mut desk = Desk {
             controller: Controller { image: state.quorum.loader.image(), settings: &self.settings().controller },
@@ -113,18 +115,19 @@ impl<D: Disk> Node<D> {
             now,
         };
         let Decided { records, finish } = operation(&mut desk);
-        if !records.is_empty() {
-            self.append(state, &records, now);
-        }
-        finish
+        let appended = if records.is_empty() { Ok(()) } else { self.append(state, &records, now) };
+        (finish, appended)
     }
 
-    fn append(&self, state: &mut ControllerState<D>, records: &[VersionedRecord], now: Now) {
-        if state.failed.is_none()
-            && let Err(error) = state.quorum.append(records, now.wall)
-        {
-            state.failed = Some(error);
+    fn append(&self, state: &mut ControllerState<D>, records: &[VersionedRecord], now: Now) -> Appended {
+        if state.failed.is_none() {
+            match state.quorum.append(records, now.wall) {
+                Ok(()) => return Ok(()),
+                Err(NotAppended::NoRoom(reason)) => tracing::error!("metadata is not changed: {reason}"),
+                Err(NotAppended::Broken(reason)) => state.failed = Some(reason),
+            }
         }
+        Err(ErrorCode::KafkaStorageError)
     }
 
     /// Brokers that were not heard of for too long are fenced.

@@ -9,6 +9,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -30,9 +32,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         properties.apply_override(text)?;
     }
     let config = load(&properties)?;
+    let signals = Signals::new()?;
     let running = ottla_server::start(&config)?;
     announce(&config, &running, begun);
-    wait(running)
+    signals.wait(running)
 }
 
 /// A node for those who want to try: it formats its own directory, and says what to type next.
@@ -44,6 +47,7 @@ pub(crate) fn run_embedded() -> Result<ExitCode> {
     if storage::is_unformatted(&config).map_err(anyhow::Error::msg)? {
         storage::format_standalone(&config).map_err(anyhow::Error::msg)?;
     }
+    let signals = Signals::new()?;
     let running = ottla_server::start(&config)?;
     announce(&config, &running, begun);
     println!();
@@ -54,7 +58,7 @@ pub(crate) fn run_embedded() -> Result<ExitCode> {
     println!("  echo 'Hello Kafka' | kcat -P -b localhost:9092 -t greetings");
     println!("  kcat -C -b localhost:9092 -t greetings -e");
     println!("Ctrl-C stops the node.");
-    wait(running)
+    signals.wait(running)
 }
 
 fn start_log() {
@@ -76,20 +80,36 @@ fn announce(config: &NodeConfig, running: &Running, begun: Instant) {
     println!("[KafkaServer id={id}] started in {} ms", begun.elapsed().as_millis());
 }
 
-/// Until SIGTERM or Ctrl-C comes, or the node can go on no longer.
-fn wait(running: Running) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let failed = runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let mut look = tokio::time::interval(Duration::from_millis(500));
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok::<bool, std::io::Error>(false),
-                interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| false),
-                _ = look.tick() => if running.has_failed() { return Ok(true) },
+/// What tells a node to stop. Listened to before it starts: whoever reads that it is up may stop it at once.
+struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (terminate, interrupt) = {
+            let _entered = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Until SIGTERM or Ctrl-C comes, or the node can go on no longer.
+    fn wait(mut self, running: Running) -> Result<ExitCode> {
+        let failed = self.runtime.block_on(async {
+            let mut look = tokio::time::interval(Duration::from_millis(500));
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return false,
+                    _ = self.interrupt.recv() => return false,
+                    _ = look.tick() => if running.has_failed() { return true },
+                }
             }
-        }
-    })?;
-    running.stop();
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        });
+        running.stop();
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
 }

@@ -1,0 +1,399 @@
+//! The node under test and what stands around it. Nothing runs by itself: [`Fixture::settle`] runs jobs and controller
+//! steps until there are none, [`Fixture::pass`] moves the clock.
+
+use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Parked, Place, Settings};
+use ottla_broker::{Wake, Worker};
+use ottla_log::TopicId;
+use ottla_log::directory::{LogDirectory, MetaProperties};
+use ottla_machine::{Instant, MemDisk, Seed, Timestamp};
+use ottla_metadata::image::Endpoint;
+use ottla_raft::{Voter, VoterSet};
+use ottla_security::{ClientHost, Principal};
+use ottla_wire::api::create_topics_request::CreatableTopic;
+use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
+use ottla_wire::api::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_wire::api::{
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse,
+    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
+};
+use ottla_wire::batch::{BatchBuilder, Batches, Records};
+use ottla_wire::other::{RequestHeader, ResponseHeader};
+use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
+const LOG_DIR: &str = "/data";
+/// The last versions that name topics.
+pub const BY_NAME: i16 = 12;
+
+#[derive(Default)]
+struct TestHost {
+    jobs: Mutex<VecDeque<Job>>,
+    controller: AtomicBool,
+}
+
+impl Host for TestHost {
+    fn run(&self, job: Job) {
+        self.jobs.lock().unwrap().push_back(job);
+    }
+
+    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
+        jobs.into_iter().for_each(|job| job());
+    }
+
+    fn space(&self, _path: &Path) -> Option<(u64, u64)> {
+        None
+    }
+
+    fn wake_controller(&self) {
+        self.controller.store(true, Ordering::SeqCst);
+    }
+
+    fn wake_timers(&self) {}
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A client's connection.
+pub struct Client {
+    connection: Arc<Connection>,
+    woken: Arc<Woken>,
+}
+
+/// An answer, with its header taken off.
+pub struct Reply {
+    body: Vec<u8>,
+    version: i16,
+}
+
+impl Reply {
+    pub fn read<'a, T: Decode<'a>>(&'a self) -> T {
+        decode_exact(&self.body, self.version).unwrap()
+    }
+}
+
+/// A request that the node has not answered yet.
+pub struct Pending {
+    parked: Box<dyn Parked<MemDisk>>,
+    woken: Arc<Woken>,
+    key: ApiKey,
+    version: i16,
+}
+
+/// What became of a request.
+pub enum Asked {
+    Answered(Reply),
+    Waits(Pending),
+    Closed(String),
+}
+
+impl Asked {
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Answered(reply) => reply,
+            Self::Waits(_) => panic!("the request waits"),
+            Self::Closed(reason) => panic!("the connection was closed: {reason}"),
+        }
+    }
+
+    pub fn pending(self) -> Pending {
+        match self {
+            Self::Waits(pending) => pending,
+            _ => panic!("the request does not wait"),
+        }
+    }
+}
+
+pub struct Fixture {
+    pub disk: MemDisk,
+    pub node: Arc<Node<MemDisk>>,
+    pub admin: Client,
+    host: Arc<TestHost>,
+    now: Now,
+    file: BTreeMap<String, String>,
+    authorization: Authorization,
+    starts: u64,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        Self::with(Authorization::None, &[])
+    }
+
+    pub fn with(authorization: Authorization, file: &[(&str, &str)]) -> Self {
+        let disk = MemDisk::new();
+        let mut files = LogDirectory::open(disk.clone(), Path::new(LOG_DIR)).unwrap();
+        let directory_id = Some(TopicId([7; 16]));
+        files.write_meta(MetaProperties { cluster_id: CLUSTER.to_owned(), node_id: 1, directory_id }).unwrap();
+        drop(files);
+        let mut text: BTreeMap<String, String> =
+            [("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "2")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into();
+        text.extend(file.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let now = Now { instant: Instant::from_millis(1_000_000), wall: Timestamp(1_700_000_000_000) };
+        let host = Arc::default();
+        let node = start(&disk, &host, &text, &authorization, 0, now).unwrap();
+        let admin = client("admin");
+        Self { disk, node, admin, host, now, file: text, authorization, starts: 0 }
+    }
+
+    /// Starts the node anew on what the disk holds.
+    pub fn restart(&mut self) {
+        self.starts += 1;
+        self.pass(Duration::from_millis(100));
+        self.host = Arc::default();
+        self.node = start(&self.disk, &self.host, &self.file, &self.authorization, self.starts, self.now).unwrap();
+        self.settle();
+    }
+
+    /// Does all that is to be done. An error: the metadata log is broken.
+    pub fn try_settle(&self) -> Result<(), String> {
+        loop {
+            let job = self.host.jobs.lock().unwrap().pop_front();
+            if let Some(job) = job {
+                job();
+            } else if self.host.controller.swap(false, Ordering::SeqCst) {
+                while self.node.step_controller(self.now)? {}
+            } else if self.node.next_timeout().is_some_and(|at| at <= self.now.instant) {
+                self.node.handle_timeouts(self.now);
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn settle(&self) {
+        self.try_settle().unwrap();
+    }
+
+    /// Time goes on, and what is due then is done.
+    pub fn pass(&mut self, time: Duration) {
+        self.now.instant = self.now.instant + time;
+        self.now.wall.0 += i64::try_from(time.as_millis()).unwrap();
+        let _ = self.try_settle();
+    }
+
+    pub fn stop(&self) {
+        self.node.stop(self.now);
+    }
+
+    pub fn send(&self, client: &Client, key: ApiKey, version: i16, request: &dyn Encode) -> Asked {
+        let mut writer = Writer::new();
+        let header = RequestHeader {
+            request_api_key: key as i16,
+            request_api_version: version,
+            correlation_id: 9,
+            client_id: Some("test".into()),
+            ..Default::default()
+        };
+        header.encode(&mut writer, key.info().request_header_version(version)).unwrap();
+        request.encode(&mut writer, version).unwrap();
+        client.woken.0.store(false, Ordering::SeqCst);
+        let mut worker = Worker::default();
+        let answer = self.node.handle(&client.connection, writer.bytes(), self.now, &mut worker);
+        let asked = self.asked(answer, Arc::clone(&client.woken), key, version);
+        let _ = self.try_settle();
+        match asked {
+            Asked::Waits(pending) => self.look(pending),
+            asked => asked,
+        }
+    }
+
+    fn asked(&self, answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) -> Asked {
+        match answer {
+            Answer::Reply(reply) => {
+                let mut bytes = Vec::new();
+                let mut from = 0;
+                for (place, slice) in reply.slices {
+                    bytes.extend_from_slice(&reply.bytes[from..place]);
+                    slice.read_into(&mut bytes).unwrap();
+                    from = place;
+                }
+                bytes.extend_from_slice(&reply.bytes[from..]);
+                let mut reader = Reader::new(&bytes);
+                assert_eq!(reader.i32().unwrap() as usize, bytes.len() - 4, "the frame's length");
+                let header = ResponseHeader::decode(&mut reader, key.info().response_header_version(key, version));
+                assert_eq!(header.unwrap().correlation_id, 9);
+                Asked::Answered(Reply { body: reader.rest().to_vec(), version })
+            }
+            Answer::Parked(parked) => Asked::Waits(Pending { parked, woken, key, version }),
+            Answer::Close(reason) => Asked::Closed(reason),
+            Answer::Silence => Asked::Closed("silence".to_owned()),
+        }
+    }
+
+    /// Looks at a parked request as its connection does: when it is woken, and when its time is up.
+    pub fn look(&self, mut pending: Pending) -> Asked {
+        let due = pending.parked.deadline().is_some_and(|deadline| deadline <= self.now.instant);
+        if !pending.woken.0.swap(false, Ordering::SeqCst) && !due {
+            return Asked::Waits(pending);
+        }
+        let mut worker = Worker::default();
+        let mut answer = pending.parked.resume(&self.node, self.now, &mut worker);
+        if answer.is_none() {
+            pending.parked.wait_again(&self.node);
+            answer = pending.parked.resume(&self.node, self.now, &mut worker);
+        }
+        match answer {
+            None => Asked::Waits(pending),
+            Some(answer) => {
+                let asked = self.asked(answer, Arc::clone(&pending.woken), pending.key, pending.version);
+                let _ = self.try_settle();
+                match asked {
+                    Asked::Waits(next) => self.look(next),
+                    asked => asked,
+                }
+            }
+        }
+    }
+
+    pub fn ask(&self, key: ApiKey, version: i16, request: &dyn Encode) -> Reply {
+        self.send(&self.admin, key, version, request).reply()
+    }
+
+    /// The error of a CreateTopics request, and the topic's id.
+    pub fn create_topic(&self, name: &str, partitions: i32) -> (i16, Uuid) {
+        let topic = CreatableTopic {
+            name: name.to_owned().into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
+        let reply = self.ask(ApiKey::CreateTopics, 7, &request);
+        let response: CreateTopicsResponse<'_> = reply.read();
+        (response.topics[0].error_code, response.topics[0].topic_id)
+    }
+
+    pub fn delete_topic(&self, name: &str) -> i16 {
+        let request =
+            DeleteTopicsRequest { topic_names: vec![name.to_owned().into()], timeout_ms: 1000, ..Default::default() };
+        let reply = self.ask(ApiKey::DeleteTopics, 5, &request);
+        let response: DeleteTopicsResponse<'_> = reply.read();
+        response.responses[0].error_code
+    }
+
+    /// All topics that a client is told, with the number of partitions of each.
+    pub fn topics(&self, client: &Client) -> BTreeMap<String, usize> {
+        let reply = self.send(client, ApiKey::Metadata, 12, &MetadataRequest { topics: None, ..Default::default() });
+        let reply = reply.reply();
+        let response: MetadataResponse<'_> = reply.read();
+        let named =
+            response.topics.iter().map(|topic| (topic.name.clone().unwrap().into_owned(), topic.partitions.len()));
+        named.collect()
+    }
+
+    /// The error of one produced value and its offset.
+    pub fn produce(&self, client: &Client, topic: &str, index: i32, value: &[u8]) -> (i16, i64) {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(self.now.wall.0, None, Some(value), &[]).unwrap();
+        let mut records = Vec::new();
+        builder.build_plain(&mut records).unwrap();
+        let data = PartitionProduceData { index, records: Some((&records[..]).into()), ..Default::default() };
+        let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
+        let request = ProduceRequest { acks: -1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
+        let reply = self.send(client, ApiKey::Produce, BY_NAME, &request).reply();
+        let response: ProduceResponse<'_> = reply.read();
+        let partition = &response.responses[0].partition_responses[0];
+        (partition.error_code, partition.base_offset)
+    }
+
+    /// All values of a partition.
+    pub fn read_all(&self, topic: &str, index: i32) -> Vec<Vec<u8>> {
+        let mut values = Vec::new();
+        loop {
+            let request = fetch_request(topic, index, values.len() as i64, 0);
+            let reply = self.ask(ApiKey::Fetch, BY_NAME, &request);
+            let response: FetchResponse<'_> = reply.read();
+            let data = &response.responses[0].partitions[0];
+            assert_eq!(data.error_code, 0);
+            values.extend(values_of(data.records.as_ref().map_or(&[][..], |records| records.bytes())));
+            if values.len() as i64 >= data.high_watermark {
+                return values;
+            }
+        }
+    }
+}
+
+/// A fetch of one partition, without a session.
+pub fn fetch_request(topic: &str, index: i32, offset: i64, max_wait_ms: i32) -> FetchRequest<'static> {
+    let partition = FetchPartition {
+        partition: index,
+        fetch_offset: offset,
+        current_leader_epoch: -1,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let topic = FetchTopic { topic: topic.to_owned().into(), partitions: vec![partition], ..Default::default() };
+    FetchRequest {
+        replica_id: -1,
+        max_wait_ms,
+        min_bytes: 1,
+        max_bytes: 8 << 20,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+pub fn values_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut values = Vec::new();
+    for batch in Batches::new(bytes) {
+        let batch = batch.unwrap();
+        for record in Records::new(batch.record_bytes(), batch.header.record_count) {
+            values.push(record.unwrap().value.unwrap().to_vec());
+        }
+    }
+    values
+}
+
+pub fn client(user: &str) -> Client {
+    let woken = Arc::new(Woken::default());
+    let connection = Connection {
+        listener: "PLAINTEXT".into(),
+        kind: ListenerKind::Broker,
+        principal: Principal::user(user),
+        host: ClientHost::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        waker: Arc::clone(&woken) as _,
+    };
+    Client { connection: Arc::new(connection), woken }
+}
+
+fn start(
+    disk: &MemDisk,
+    host: &Arc<TestHost>,
+    file: &BTreeMap<String, String>,
+    authorization: &Authorization,
+    starts: u64,
+    now: Now,
+) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
+    let endpoint =
+        |name: &str, port| Endpoint { name: name.to_owned(), host: "localhost".to_owned(), port, security_protocol: 0 };
+    let voter = Voter { id: 1, directory_id: Uuid::ZERO, endpoints: Vec::new(), kraft_versions: (0, 1) };
+    let place = Place {
+        node_id: 1,
+        cluster_id: CLUSTER.to_owned(),
+        rack: None,
+        advertised: vec![endpoint("PLAINTEXT", 9092)],
+        advertised_controllers: vec![endpoint("CONTROLLER", 9093)],
+        log_dirs: vec![PathBuf::from(LOG_DIR)],
+        metadata_log_dir: PathBuf::from(LOG_DIR),
+        static_voters: VoterSet(vec![voter]),
+        authorization: authorization.clone(),
+    };
+    let settings = Settings::new(place, file.clone());
+    Node::start(settings, disk.clone(), Arc::clone(host) as _, Seed(starts), now)
+}

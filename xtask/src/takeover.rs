@@ -1,0 +1,128 @@
+//! `cargo xtask takeover`: one directory, used by Apache Kafka and Ottla in turn, after clean stops and kills. Each side
+//! must find what the other was told to keep: topics with their ids, records with keys, headers and codecs, the offsets
+//! of a group, the sequence numbers of producers; and after a clean stop it must have nothing to recover.
+//!
+//! `kcat` reads and writes, so that neither side is judged by its own client. Kafka's `dump-log` reads what Ottla wrote.
+
+mod records;
+mod side;
+
+use crate::compat::{Work, install};
+use anyhow::{Context, Result, ensure};
+use records::{CODECS, Ledger};
+use side::{End, Side, Sides};
+use std::path::Path;
+use std::process::Command;
+
+/// What the log of an Ottla that had to repair something says.
+const OTTLA_REPAIRS: [&str; 3] = ["WARN", "ERROR", "panicked"];
+/// What Kafka's log says of partitions that it had to recover, or would not have.
+const KAFKA_REPAIRS: [&str; 4] = ["Recovering unflushed segment", "Found file", "stray", "ERROR"];
+/// Kafka goes through its metadata log at every start.
+const METADATA_LOG: &str = "__cluster_metadata";
+
+pub(crate) fn run(root: &Path) -> Result<()> {
+    for tool in ["kcat", "java", "mvn"] {
+        if !install::on_path(tool) {
+            ensure!(std::env::var("CI").is_err(), "{tool} is not installed");
+            println!("{tool} is not installed: no takeover is tried");
+            return Ok(());
+        }
+    }
+    let work = Work::new(root)?;
+    let sides = Sides::new(&work)?;
+    // Who formats, then who runs and how it ends.
+    round(
+        &work,
+        &sides,
+        Side::Kafka,
+        &[
+            (Side::Kafka, End::Clean),
+            (Side::Ottla, End::Clean),
+            (Side::Kafka, End::Killed),
+            (Side::Ottla, End::Killed),
+            (Side::Kafka, End::Clean),
+            (Side::Ottla, End::Clean),
+        ],
+    )?;
+    round(
+        &work,
+        &sides,
+        Side::Ottla,
+        &[(Side::Ottla, End::Clean), (Side::Kafka, End::Clean), (Side::Ottla, End::Clean)],
+    )
+}
+
+fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> Result<()> {
+    let home = tempfile::Builder::new().prefix("ottla-takeover-").tempdir().context("no temporary directory")?;
+    let home = sides.format(work, formatter, home)?;
+    println!("formatted by {}", formatter.name());
+    let mut ledger = Ledger::default();
+    let mut last: Option<(Side, End)> = None;
+    for (side, end) in turns {
+        let node = sides.start(work, *side, &home)?;
+        let turn = || format!("{}, after {}", side.name(), last.map_or("the formatting".to_owned(), |(s, e)| e.of(s)));
+        ledger.check(node.port()).with_context(turn)?;
+        ledger.write(node.port(), *side).with_context(turn)?;
+        let ids = topic_ids(home.log_dir())?;
+        let said = node.end(*end)?;
+        if last.is_none_or(|(_, end)| end == End::Clean) {
+            nothing_repaired(*side, &said).with_context(turn)?;
+        }
+        ledger.same_ids(ids).with_context(turn)?;
+        println!("  {} has read and written {} records, and was {}", side.name(), ledger.count(), end.name());
+        last = Some((*side, *end));
+    }
+    dump(work, home.log_dir())
+}
+
+fn nothing_repaired(side: Side, log: &str) -> Result<()> {
+    let words: &[&str] = match side {
+        Side::Ottla => &OTTLA_REPAIRS,
+        Side::Kafka => &KAFKA_REPAIRS,
+    };
+    let repair = |line: &&str| words.iter().any(|word| line.contains(word)) && !line.contains(METADATA_LOG);
+    let found: Vec<&str> = log.lines().filter(repair).take(10).collect();
+    ensure!(found.is_empty(), "it had something to repair after a clean stop:\n{}", found.join("\n"));
+    Ok(())
+}
+
+/// What `partition.metadata` says in each folder.
+fn topic_ids(log_dir: &Path) -> Result<Vec<(String, String)>> {
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(log_dir)? {
+        let path = entry?.path();
+        if let Ok(text) = std::fs::read_to_string(path.join("partition.metadata")) {
+            ids.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+        }
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// Kafka's own tool reads every batch and record, and every metadata record, that both have written.
+fn dump(work: &Work, log_dir: &Path) -> Result<()> {
+    let mut files = CODECS.map(|codec| log_dir.join(format!("{}-0/{:020}.log", records::topic(codec), 0))).to_vec();
+    files.push(log_dir.join("__cluster_metadata-0").join(format!("{:020}.log", 0)));
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let (metadata, data) = names.split_last().context("nothing to dump")?;
+    let told = crate::compat::kafka_tool_output(work, &["dump-log", "--deep-iteration", "--files", &data.join(",")])?;
+    let shown = told.lines().filter(|line| line.contains("isvalid: true") || line.contains("crc:")).count();
+    ensure!(shown > 0, "dump-log shows no batch:\n{told}");
+    ensure!(!told.contains("isvalid: false") && !told.contains("Found"), "dump-log finds fault:\n{told}");
+    let told =
+        crate::compat::kafka_tool_output(work, &["dump-log", "--cluster-metadata-decoder", "--files", metadata])?;
+    ensure!(told.contains("REGISTER_BROKER_RECORD") && told.contains("LeaderChange"), "dump-log:\n{told}");
+    ensure!(!told.contains("Could not") && !told.contains("isvalid: false"), "dump-log finds fault:\n{told}");
+    println!("  dump-log has read {shown} batches and the metadata log");
+    Ok(())
+}
+
+/// Runs a command and gives what it printed.
+fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed ({}):\n{errors}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,166 @@
+//! Apache Kafka and Ottla on the same directory, one at a time.
+
+use crate::compat::node::{Program, command, free_ports, kafka, ottla, wait};
+use crate::compat::{KAFKA_VERSION, Work, install};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::File;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const TIME_MAX: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const CLUSTER_ID: &str = "dGFrZW92ZXItdGFrZW92ZQ";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Ottla,
+    Kafka,
+}
+
+impl Side {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ottla => "Ottla",
+            Self::Kafka => "Kafka",
+        }
+    }
+}
+
+/// How a node's turn ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Clean,
+    Killed,
+}
+
+impl End {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "stopped",
+            Self::Killed => "killed",
+        }
+    }
+
+    pub(super) fn of(self, side: Side) -> String {
+        format!("{} was {}", side.name(), self.name())
+    }
+}
+
+/// Both programs.
+pub(super) struct Sides {
+    kafka: Program,
+    ottla: Program,
+}
+
+/// A directory that both use, with its properties file.
+pub(super) struct Home {
+    dir: TempDir,
+    log_dir: PathBuf,
+    port: u16,
+}
+
+impl Home {
+    pub(super) fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.dir.path().join("server.properties")
+    }
+}
+
+pub(super) struct Running {
+    process: Child,
+    log: PathBuf,
+    port: u16,
+}
+
+impl Sides {
+    pub(super) fn new(work: &Work) -> Result<Self> {
+        Ok(Self { kafka: kafka(work, KAFKA_VERSION)?, ottla: ottla(work)? })
+    }
+
+    fn program(&self, side: Side) -> &Program {
+        match side {
+            Side::Ottla => &self.ottla,
+            Side::Kafka => &self.kafka,
+        }
+    }
+
+    pub(super) fn format(&self, work: &Work, side: Side, dir: TempDir) -> Result<Home> {
+        let [port, controller_port] = free_ports()?;
+        let log_dir = dir.path().join("data");
+        let text = std::fs::read_to_string(work.compat.join("node.properties"))?
+            .replace("{port}", &port.to_string())
+            .replace("{controller_port}", &controller_port.to_string())
+            .replace("{advertised_port}", &port.to_string())
+            .replace("{advertised_controller_port}", &controller_port.to_string())
+            .replace("{log_dir}", &log_dir.display().to_string());
+        let home = Home { dir, log_dir, port };
+        std::fs::write(home.properties(), text)?;
+        let mut format = command(&self.program(side).format);
+        format.args(["-t", CLUSTER_ID, "-c"]).arg(home.properties()).arg("--standalone");
+        install::quietly(work, "takeover-format", &mut format)?;
+        Ok(home)
+    }
+
+    /// Starts a node, and waits until it serves.
+    pub(super) fn start(&self, work: &Work, side: Side, home: &Home) -> Result<Running> {
+        let program = self.program(side);
+        let log = work.log(&format!("takeover-{}", side.name().to_lowercase()));
+        let file = File::create(&log)?;
+        let mut start = command(&program.start);
+        start.arg(home.properties()).current_dir(home.dir.path());
+        start.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let process = start.spawn().with_context(|| format!("cannot start {}", side.name()))?;
+        let mut running = Running { process, log, port: home.port };
+        running.wait_until_up(side, program.started)?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn wait_until_up(&mut self, side: Side, started: &str) -> Result<()> {
+        let deadline = Instant::now() + TIME_MAX;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("{} does not start ({status}):\n{}", side.name(), install::tail(&self.log, 40));
+            }
+            let said = String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).contains(started);
+            if said && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{} is not up:\n{}", side.name(), install::tail(&self.log, 40));
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Ends the node, one way or the other, and gives its log.
+    pub(super) fn end(mut self, end: End) -> Result<String> {
+        match end {
+            End::Killed => self.process.kill()?,
+            End::Clean => {
+                let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
+                ensure!(asked.success(), "the node is gone before it was asked to stop");
+            }
+        }
+        let ended = wait(&mut self.process, TIME_MAX, &mut || Ok(()))?;
+        ensure!(ended.is_some(), "the node does not stop:\n{}", install::tail(&self.log, 40));
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing to do about a process that is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
