@@ -6,8 +6,8 @@
 
 mod capture;
 mod clients;
-mod install;
-mod node;
+pub(crate) mod install;
+pub(crate) mod node;
 mod results;
 mod table;
 mod tool;
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+pub(crate) use clients::KAFKA_VERSION;
 pub(crate) use tool::run as kafka_tool;
 
 const USAGE: &str = "usage: cargo xtask compat [options]
@@ -56,7 +57,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    fn new(root: &Path) -> Result<Self> {
+    pub(crate) fn new(root: &Path) -> Result<Self> {
         let compat = root.join("compat");
         let dir = compat.join(".work");
         std::fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot create {}", dir.display()))?;

@@ -62,10 +62,10 @@ pub(crate) struct Node {
 }
 
 /// What starts and formats a node: a program with the arguments that come first.
-struct Program {
-    version: String,
-    format: Vec<String>,
-    start: Vec<String>,
+pub(crate) struct Program {
+    pub(crate) version: String,
+    pub(crate) format: Vec<String>,
+    pub(crate) start: Vec<String>,
     /// What its log says once it is up.
     started: &'static str,
 }
@@ -201,7 +201,7 @@ pub(crate) fn wait(
     }
 }
 
-fn ottla(work: &Work) -> Result<Program> {
+pub(crate) fn ottla(work: &Work) -> Result<Program> {
     let mut build = Command::new("cargo");
     build.current_dir(&work.root).args(["build", "--release", "--quiet", "--package", "ottla-tools", "--bin", "ottla"]);
     let status = build.status().context("cannot run cargo")?;
@@ -217,7 +217,7 @@ fn ottla(work: &Work) -> Result<Program> {
 }
 
 /// Apache Kafka's own broker, with the heap that a small test needs.
-fn kafka(work: &Work, version: &str) -> Result<Program> {
+pub(crate) fn kafka(work: &Work, version: &str) -> Result<Program> {
     let libs = work.dir.join(format!("kafka-{version}"));
     install::jars(work, &work.compat.join("kafka/broker/pom.xml"), version, &libs)?;
     let java = |heap: &str, class: &str| {
