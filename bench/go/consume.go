@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -83,12 +84,14 @@ func latency(ctx context.Context, o options) (figures, error) {
 	total := o.rate * o.seconds
 	began := time.Now().Add(100 * time.Millisecond)
 	due := func(n int) time.Time { return began.Add(time.Duration(n) * time.Second / time.Duration(o.rate)) }
+	late := make([]time.Duration, 0, total)
 	go func() {
 		for n := 0; n < total; {
 			// What is due by now goes together: a sleep is never as short as a record's turn.
 			for now := time.Now(); n < total && !due(n).After(now); n++ {
 				value := make([]byte, o.recordBytes)
 				binary.BigEndian.PutUint64(value, uint64(n)+1)
+				late = append(late, now.Sub(due(n)))
 				producer.Produce(ctx, &kgo.Record{Partition: int32(n % o.partitions), Value: value}, func(_ *kgo.Record, err error) {
 					failed.note(err)
 				})
@@ -119,5 +122,8 @@ func latency(ctx context.Context, o options) (figures, error) {
 	}
 	found := figures{"seconds": time.Since(began).Seconds(), "records": float64(total)}
 	found.quantiles(latencies)
+	// All were consumed, so none is still to be sent.
+	slices.Sort(late)
+	found["late_ms"] = float64(late[len(late)/2]) / 1e6
 	return found, failed.err()
 }

@@ -29,6 +29,7 @@ pub(crate) const CASES: &[Case] = &[
 
 /// Records of 1 KiB in a case of large batches.
 const LARGE_RECORDS: usize = 1_000_000;
+const FETCHED_TIMES: usize = 4;
 const SMALL_RECORDS: usize = 100_000;
 const CONNECTIONS: usize = 10_000;
 const MANY_PARTITIONS: usize = 1000;
@@ -199,7 +200,15 @@ fn fetch(session: &mut Session<'_>) -> Result<()> {
     let records = LARGE_RECORDS.to_string();
     session.load(&["produce", "-topic", "fetch", "-partitions", "4", "-records", &records])?;
     let words = ["fetch", "-topic", "fetch", "-partitions", "4", "-records", &records];
-    let (found, cpu) = session.measured(&words, false)?;
+    // The kernel counts in hundredths of a second: once would tell a twentieth of the figure.
+    let (mut found, mut cpu) = session.measured(&words, false)?;
+    for _ in 1..FETCHED_TIMES {
+        let (again, more) = session.measured(&words, false)?;
+        cpu += more;
+        for (name, value) in again {
+            *found.entry(name).or_default() += value;
+        }
+    }
     session.per_gb("fetch", &found, cpu, 0.65)?;
     session.load(&["delete", "-topic", "fetch"]).map(|_| ())
 }
@@ -251,6 +260,7 @@ fn latency(session: &mut Session<'_>) -> Result<()> {
     let (found, cpu) = session.measured(&words, true)?;
     let millions = figure(&found, "records")? / 1e6;
     session.add(less("latency", "CPU per million", "s", Some(Goal::Ratio(0.45))), cpu / millions);
+    session.add(less("latency", "the load's own lateness, p50", "ms", None), figure(&found, "late_ms")?);
     session.percentiles("latency", &found, [0.25, 0.20, 0.30].map(|goal| Some(Goal::Ratio(goal))))
 }
 
