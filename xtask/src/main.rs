@@ -1,5 +1,6 @@
 //! Everything a developer types: `cargo xtask ci`, `tidy`, `codegen`, `compat`, `fuzz`, `bench`.
 
+mod bench;
 mod ci;
 mod codegen;
 mod compat;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
+  bench     Ottla beside Apache Kafka, into bench/README.md (--only CASE, --systems ottla,kafka, --rounds N)
   ci        install what is needed, then format, lint, tidy, test and run compat/
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        Some("bench") => bench::run(&root(), args.get(1..).unwrap_or_default()),
         Some("ci") => ci::run(),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),

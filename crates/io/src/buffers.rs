@@ -17,7 +17,7 @@ impl BufferPool {
         Self { free: Mutex::new(Vec::new()), kept_bytes_max }
     }
 
-    /// An empty buffer, with whatever room it has.
+    /// A buffer that holds whatever was left in it: who fills it anyway is spared the zeroing, who does not clears it.
     #[must_use]
     pub fn take(&self) -> Vec<u8> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
@@ -29,14 +29,17 @@ impl BufferPool {
     pub fn take_within(&self, capacity_max: usize) -> Vec<u8> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         match free.iter().rposition(|buffer| buffer.capacity() <= capacity_max) {
-            Some(at) => free.swap_remove(at),
+            Some(at) => {
+                let mut buffer = free.swap_remove(at);
+                buffer.clear();
+                buffer
+            }
             None => Vec::new(),
         }
     }
 
     /// Gives a buffer back; it is let go of where enough are kept.
-    pub fn give(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
+    pub fn give(&self, buffer: Vec<u8>) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: usize = free.iter().map(Vec::capacity).sum();
         if buffer.capacity() > 0 && kept + buffer.capacity() <= self.kept_bytes_max {

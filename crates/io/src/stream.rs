@@ -3,6 +3,7 @@
 
 use crate::buffers::BufferPool;
 use crate::disk::RealFile;
+use bytes::BufMut;
 use rustix::io::{ReadWriteFlags, preadv2};
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -23,6 +24,18 @@ const STEP: usize = 1 << 20;
 pub fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match stream.try_read(buffer) {
         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads what is there behind what the buffer holds, into room that it has already; at most `count_max`. None when the
+/// socket has nothing.
+pub fn try_read_more(stream: &TcpStream, buffer: &mut Vec<u8>, count_max: usize) -> io::Result<Option<usize>> {
+    let room = count_max.min(buffer.capacity() - buffer.len());
+    match stream.try_read_buf(&mut buffer.limit(room)) {
+        Ok(0) if room > 0 => Err(ErrorKind::UnexpectedEof.into()),
         Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
@@ -77,12 +90,16 @@ async fn step(
     done: usize,
 ) -> io::Result<usize> {
     let count = (range.length - done).min(STEP);
-    buffer.extend_from_slice(ahead);
-    let start = buffer.len();
+    let start = ahead.len();
     if buffer.capacity() < start + count {
         buffer.reserve_exact(start + STEP.max(count) - buffer.len());
     }
-    buffer.resize(start + count, 0);
+    // What a pooled buffer was filled with last is overwritten: zeroing a megabyte for each step costs as much as reading it.
+    if buffer.len() < start + count {
+        buffer.resize(start + count, 0);
+    }
+    let buffer = &mut buffer[..start + count];
+    buffer[..start].copy_from_slice(ahead);
     read_range(range, done, &mut buffer[start..]).await?;
     // The header must go out whole; of the file's data what the socket does not take is read again later.
     let mut written = 0;

@@ -9,7 +9,7 @@ use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
-use ottla_io::stream::{FileRange, try_read, write_all, write_spliced};
+use ottla_io::stream::{FileRange, try_read, try_read_more, write_all, write_spliced};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -186,10 +186,9 @@ impl Serving {
         if held < end {
             // Room for as much again as has come: a length alone makes no memory.
             let room = end.min((held * 2).max(SCRATCH_BYTES)).max(self.partial.capacity().min(end));
-            self.partial.resize(room, 0);
-            let read = try_read(&self.stream, &mut self.partial[held..]);
+            self.partial.reserve_exact(room - held);
+            let read = try_read_more(&self.stream, &mut self.partial, room - held);
             let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
-            self.partial.truncate(held + count);
             self.shared.budget.change(held, held + count);
             read?;
         }

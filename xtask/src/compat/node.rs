@@ -63,7 +63,7 @@ pub(crate) struct Node {
 
 /// What starts and formats a node: a program with the arguments that come first.
 pub(crate) struct Program {
-    version: String,
+    pub(crate) version: String,
     pub(crate) format: Vec<String>,
     pub(crate) start: Vec<String>,
     /// What its log says once it is up.
