@@ -1,5 +1,8 @@
 //! The `ottla` binary: one command per file, under Kafka's names.
 
+mod catalogue;
+mod cli;
+mod cluster;
 mod commands;
 
 use clap::{Parser, Subcommand};
@@ -10,6 +13,9 @@ use std::process::ExitCode;
 /// for no huge pages (`no_thp`): with them an idle node weighs 15.6 MB instead of 8.6, and no gain in CPU was seen.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The Kafka whose commands, protocol and files these are.
+const KAFKA_VERSION: &str = "4.4.0";
 
 #[derive(Parser)]
 #[command(name = "ottla", version, about = "Apache Kafka, whole, in one binary.")]
@@ -28,6 +34,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if let Some((name, rest)) = args.split_first() {
+        if let Some(tool) = catalogue::find(name) {
+            return tool.main(rest);
+        }
+        if matches!(name.as_str(), "--help" | "-h" | "help") {
+            cli::say_raw(&catalogue::overview());
+            return ExitCode::SUCCESS;
+        }
+    }
     let ottla = match Ottla::try_parse() {
         Ok(ottla) => ottla,
         Err(error) => {

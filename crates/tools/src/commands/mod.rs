@@ -1,7 +1,14 @@
 //! The commands, one file each.
 
+pub(crate) mod cluster;
+pub(crate) mod configs;
+pub(crate) mod console_consumer;
+pub(crate) mod console_producer;
+pub(crate) mod get_offsets;
+pub(crate) mod metadata_quorum;
 pub(crate) mod server_start;
 pub(crate) mod storage;
+pub(crate) mod topics;
 
 use anyhow::{Context, Result};
 use ottla_server::config::{NodeConfig, Properties};

@@ -1,0 +1,442 @@
+//! A producer's batches: records gather by partition, batches leave in order, come back when a broker fails, and leave
+//! again in the same order.
+//!
+//! Invariants: a partition's batches are sent in the order in which they were made, also after a retry; once numbered
+//! for idempotence (KIP-98), a batch keeps its sequence; after a batch of an idempotent producer is lost, nothing is sent
+//! until all that is under way has come back and a new epoch was given, since a gap would be refused (KIP-360).
+
+use ottla_machine::Instant;
+use ottla_wire::batch::{BatchBuilder, BatchError, Codecs, Compression, ProducerStamp, RecordHeader};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A topic and a partition of it; the name is shared by all who mention it.
+pub type Place = (Arc<str>, i32);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A batch is closed when it has this many bytes.
+    pub batch_bytes: usize,
+    /// How long an unfilled batch waits for more.
+    pub linger: Duration,
+    pub compression: Compression,
+    pub compression_level: Option<i32>,
+    /// The most batches of one partition that may be under way.
+    pub in_flight_max: usize,
+    /// From a record's arrival to its failure.
+    pub delivery_timeout: Duration,
+    pub retries_max: u32,
+    pub is_idempotent: bool,
+}
+
+/// A record to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRecord<'a> {
+    pub timestamp_ms: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [RecordHeader<'a>],
+}
+
+/// A closed batch. `T` is what its owner wants back for each record.
+#[derive(Debug)]
+pub struct Batch<T> {
+    pub place: Place,
+    /// Empty until it is first sent.
+    pub bytes: Vec<u8>,
+    pub tickets: Vec<T>,
+    builder: Option<BatchBuilder>,
+    made: Instant,
+    number: u64,
+    base_sequence: Option<i32>,
+    pub attempts: u32,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    open: Option<Batch<T>>,
+    closed: VecDeque<Batch<T>>,
+    in_flight: usize,
+    next_sequence: i32,
+    /// Nothing is sent before; after a failure.
+    not_before: Instant,
+    /// Batches came back: until they are through, one at a time is under way.
+    retrying: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// None is needed.
+    None,
+    /// None yet, or the old one is spent.
+    Wanted,
+    Given {
+        producer_id: i64,
+        producer_epoch: i16,
+    },
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Batches<T> {
+    limits: Limits,
+    queues: BTreeMap<Place, Queue<T>>,
+    identity: Identity,
+    numbers: u64,
+    in_flight: usize,
+    /// Whoever flushes wants open batches to leave at once.
+    pub is_flushing: bool,
+}
+
+impl<T> Batches<T> {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let identity = if limits.is_idempotent { Identity::Wanted } else { Identity::None };
+        Self { limits, queues: BTreeMap::new(), identity, numbers: 0, in_flight: 0, is_flushing: false }
+    }
+
+    /// Takes a record. True if a batch is complete now, so that sending it need not wait.
+    pub fn append(
+        &mut self,
+        now: Instant,
+        place: &Place,
+        record: NewRecord<'_>,
+        ticket: T,
+    ) -> Result<bool, BatchError> {
+        let room = record_room(&record);
+        let limits = &self.limits;
+        if !self.queues.contains_key(place) {
+            self.queues.insert(place.clone(), Queue::default());
+        }
+        let Some(queue) = self.queues.get_mut(place) else { return Ok(false) };
+        let full = |batch: &Batch<T>| batch.size() + room > limits.batch_bytes && batch.count() > 0;
+        if queue.open.as_ref().is_some_and(full) {
+            queue.closed.extend(queue.open.take());
+        }
+        let numbers = &mut self.numbers;
+        let batch = queue.open.get_or_insert_with(|| {
+            *numbers += 1;
+            let mut builder = BatchBuilder::new(0).compression(limits.compression);
+            if let Some(level) = limits.compression_level {
+                builder = builder.compression_level(level);
+            }
+            Batch {
+                place: place.clone(),
+                bytes: Vec::new(),
+                tickets: Vec::new(),
+                builder: Some(builder),
+                made: now,
+                number: *numbers,
+                base_sequence: None,
+                attempts: 0,
+            }
+        });
+        if let Some(builder) = &mut batch.builder {
+            builder.append(record.timestamp_ms, record.key, record.value, record.headers)?;
+        }
+        batch.tickets.push(ticket);
+        if batch.size() >= limits.batch_bytes {
+            queue.closed.extend(queue.open.take());
+        }
+        Ok(!queue.closed.is_empty() || limits.linger.is_zero())
+    }
+
+    /// Whether an id must be asked for before anything can be sent. Not while batches with the old one are under way.
+    #[must_use]
+    pub fn wants_identity(&self) -> bool {
+        self.identity == Identity::Wanted && self.in_flight == 0 && !self.is_empty()
+    }
+
+    /// Gives the id; sequences begin again.
+    pub fn identify(&mut self, producer_id: i64, producer_epoch: i16) {
+        self.identity = Identity::Given { producer_id, producer_epoch };
+        for queue in self.queues.values_mut() {
+            queue.next_sequence = 0;
+            for batch in &mut queue.closed {
+                batch.base_sequence = None;
+                batch.bytes.clear();
+            }
+        }
+    }
+
+    /// The batches that may leave now: at most one a partition, of the partitions that `is_ready` names, and no more
+    /// than `bytes_max` together (but at least one).
+    pub fn drain(
+        &mut self,
+        now: Instant,
+        bytes_max: usize,
+        codecs: &mut Codecs,
+        mut is_ready: impl FnMut(&Place) -> bool,
+    ) -> Vec<Batch<T>> {
+        if self.identity == Identity::Wanted {
+            return Vec::new();
+        }
+        let mut batches: Vec<Batch<T>> = Vec::new();
+        let mut bytes = 0;
+        for (place, queue) in &mut self.queues {
+            let in_flight_max = if queue.retrying > 0 { 1 } else { self.limits.in_flight_max };
+            if queue.in_flight >= in_flight_max || now < queue.not_before || !is_ready(place) {
+                continue;
+            }
+            if queue.closed.is_empty() && queue.is_due(now, self.limits.linger, self.is_flushing) {
+                queue.closed.extend(queue.open.take());
+            }
+            let Some(mut batch) = queue.closed.pop_front() else { continue };
+            if !batches.is_empty() && bytes + batch.size() > bytes_max {
+                queue.closed.push_front(batch);
+                break;
+            }
+            if batch.bytes.is_empty() && !batch.seal(self.identity, &mut queue.next_sequence, codecs) {
+                // Cannot be: what was appended fits a batch. Its owners are told by the tickets' end.
+                continue;
+            }
+            queue.in_flight += 1;
+            self.in_flight += 1;
+            bytes += batch.bytes.len();
+            batches.push(batch);
+        }
+        batches
+    }
+
+    /// The broker has it.
+    pub fn acknowledged(&mut self, place: &Place) {
+        self.returned(place);
+        if let Some(queue) = self.queues.get_mut(place) {
+            queue.retrying = queue.retrying.saturating_sub(1);
+        }
+    }
+
+    /// A batch came back. None if it will be sent again after `pause`; otherwise it is given up, and returned.
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        mut batch: Batch<T>,
+        is_transient: bool,
+        pause: Duration,
+    ) -> Option<Batch<T>> {
+        self.returned(&batch.place);
+        batch.attempts += 1;
+        let is_late = now.saturating_since(batch.made) >= self.limits.delivery_timeout;
+        if !is_transient || is_late || batch.attempts > self.limits.retries_max {
+            if self.limits.is_idempotent {
+                self.identity = Identity::Wanted;
+            }
+            if let Some(queue) = self.queues.get_mut(&batch.place) {
+                queue.retrying = queue.retrying.saturating_sub(1);
+            }
+            return Some(batch);
+        }
+        if let Some(queue) = self.queues.get_mut(&batch.place) {
+            queue.not_before = now + pause;
+            if batch.attempts == 1 {
+                queue.retrying += 1;
+            }
+            let at = queue.closed.iter().position(|other| other.number > batch.number).unwrap_or(queue.closed.len());
+            queue.closed.insert(at, batch);
+        }
+        None
+    }
+
+    /// Batches that have waited longer than they may without being sent.
+    pub fn expired(&mut self, now: Instant) -> Vec<Batch<T>> {
+        let limit = self.limits.delivery_timeout;
+        let mut expired = Vec::new();
+        for queue in self.queues.values_mut() {
+            let is_late = |batch: &Batch<T>| now.saturating_since(batch.made) >= limit;
+            while queue.closed.front().is_some_and(is_late) {
+                expired.extend(queue.closed.pop_front());
+            }
+            if queue.closed.is_empty() && queue.open.as_ref().is_some_and(is_late) {
+                expired.extend(queue.open.take());
+            }
+        }
+        if self.limits.is_idempotent && expired.iter().any(|batch| batch.base_sequence.is_some()) {
+            self.identity = Identity::Wanted;
+        }
+        expired
+    }
+
+    /// Gives up all that waits: no id will come.
+    pub fn abandon(&mut self) -> Vec<Batch<T>> {
+        self.queues
+            .values_mut()
+            .flat_map(|queue| queue.closed.drain(..).chain(queue.open.take()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// When something may have to be done next, if nothing else happens: a batch becomes due, or too late.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let due = |queue: &Queue<T>| {
+            let closed = queue.closed.front().map(|_| queue.not_before);
+            let open = queue.open.as_ref().map(|batch| batch.made + self.limits.linger);
+            closed.into_iter().chain(open).min()
+        };
+        self.queues.values().filter(|queue| queue.in_flight < self.limits.in_flight_max).filter_map(due).min()
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.in_flight == 0 && self.queues.values().all(|queue| queue.open.is_none() && queue.closed.is_empty())
+    }
+
+    /// The partitions for which something waits.
+    pub fn waiting(&self) -> impl Iterator<Item = &Place> {
+        self.queues.iter().filter(|(_, queue)| queue.open.is_some() || !queue.closed.is_empty()).map(|(place, _)| place)
+    }
+
+    fn returned(&mut self, place: &Place) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(queue) = self.queues.get_mut(place) {
+            queue.in_flight = queue.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            open: None,
+            closed: VecDeque::new(),
+            in_flight: 0,
+            next_sequence: 0,
+            not_before: Instant(0),
+            retrying: 0,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn is_due(&self, now: Instant, linger: Duration, is_flushing: bool) -> bool {
+        self.open.as_ref().is_some_and(|batch| is_flushing || now.saturating_since(batch.made) >= linger)
+    }
+}
+
+impl<T> Batch<T> {
+    fn size(&self) -> usize {
+        self.builder.as_ref().map_or(self.bytes.len(), BatchBuilder::uncompressed_size)
+    }
+
+    fn count(&self) -> i32 {
+        self.builder.as_ref().map_or(0, BatchBuilder::record_count)
+    }
+
+    /// Writes the batch's bytes, numbered where an id was given. The builder stays, for another numbering.
+    fn seal(&mut self, identity: Identity, next_sequence: &mut i32, codecs: &mut Codecs) -> bool {
+        let Some(mut builder) = self.builder.clone() else { return false };
+        if let Identity::Given { producer_id, producer_epoch } = identity {
+            let base_sequence = *self.base_sequence.get_or_insert(*next_sequence);
+            // Sequences go round after i32::MAX (KIP-98).
+            *next_sequence = base_sequence.wrapping_add(builder.record_count()) & i32::MAX;
+            builder = builder.producer(ProducerStamp { producer_id, producer_epoch, base_sequence });
+        }
+        builder.build(codecs, &mut self.bytes).is_ok()
+    }
+}
+
+/// More than the record can take in a batch.
+fn record_room(record: &NewRecord<'_>) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) + 5;
+    let headers: usize = record.headers.iter().map(|header| header.key.len() + 5 + length(header.value)).sum();
+    length(record.key) + length(record.value) + headers + 21
+}
+
+/// What a record takes at most when it is alone: compared with `max.request.size`.
+#[must_use]
+pub fn size_upper_bound(record: &NewRecord<'_>) -> usize {
+    ottla_wire::batch::HEADER_LEN + record_room(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_wire::batch::Batches as Read;
+
+    fn limits() -> Limits {
+        Limits {
+            batch_bytes: 200,
+            linger: Duration::from_millis(5),
+            compression: Compression::None,
+            compression_level: None,
+            in_flight_max: 5,
+            delivery_timeout: Duration::from_secs(120),
+            retries_max: u32::MAX,
+            is_idempotent: true,
+        }
+    }
+
+    fn place() -> Place {
+        ("orders".into(), 0)
+    }
+
+    fn put(batches: &mut Batches<u32>, now: u64, ticket: u32) {
+        let value = [b'x'; 60];
+        let record = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
+        batches.append(Instant::from_millis(now), &place(), record, ticket).unwrap();
+    }
+
+    fn drain(batches: &mut Batches<u32>, now: u64) -> Vec<Batch<u32>> {
+        batches.drain(Instant::from_millis(now), 1 << 20, &mut Codecs::default(), |_| true)
+    }
+
+    fn sequence(batch: &Batch<u32>) -> (i64, i16, i32) {
+        let header = Read::new(&batch.bytes).next().unwrap().unwrap().header;
+        (header.producer_id, header.producer_epoch, header.base_sequence)
+    }
+
+    #[test]
+    fn an_unfilled_batch_waits_for_its_linger() {
+        let mut batches = Batches::new(limits());
+        batches.identify(7, 0);
+        put(&mut batches, 0, 1);
+        assert!(drain(&mut batches, 4).is_empty());
+        assert_eq!(batches.poll_timeout(), Some(Instant::from_millis(5)));
+        assert_eq!(drain(&mut batches, 5)[0].tickets, [1]);
+    }
+
+    #[test]
+    fn nothing_leaves_before_an_id_is_given() {
+        let mut batches = Batches::new(limits());
+        put(&mut batches, 0, 1);
+        assert!(batches.wants_identity());
+        assert!(drain(&mut batches, 9).is_empty());
+        batches.identify(7, 3);
+        assert_eq!(sequence(&drain(&mut batches, 9)[0]), (7, 3, 0));
+    }
+
+    #[test]
+    fn batches_that_come_back_leave_again_in_their_order() {
+        let mut batches = Batches::new(limits());
+        batches.identify(7, 0);
+        (0..6).for_each(|ticket| put(&mut batches, 0, ticket));
+        let first = drain(&mut batches, 9).remove(0);
+        let second = drain(&mut batches, 9).remove(0);
+        let pause = Duration::from_millis(100);
+        assert!(batches.failed(Instant::from_millis(10), second, true, pause).is_none());
+        assert!(batches.failed(Instant::from_millis(10), first, true, pause).is_none());
+        assert!(drain(&mut batches, 50).is_empty(), "not before the pause is over");
+        let again = drain(&mut batches, 110).remove(0);
+        assert_eq!((sequence(&again), again.tickets[0]), ((7, 0, 0), 0));
+        assert!(drain(&mut batches, 110).is_empty(), "one at a time until the retried are through");
+        batches.acknowledged(&place());
+        assert_eq!(sequence(&drain(&mut batches, 110)[0]), (7, 0, 1));
+    }
+
+    #[test]
+    fn after_a_loss_all_begins_again_with_a_new_epoch() {
+        let mut batches = Batches::new(limits());
+        batches.identify(7, 0);
+        (0..6).for_each(|ticket| put(&mut batches, 0, ticket));
+        let first = drain(&mut batches, 9).remove(0);
+        let second = drain(&mut batches, 9).remove(0);
+        assert!(batches.failed(Instant::from_millis(10), first, false, Duration::ZERO).is_some());
+        assert!(drain(&mut batches, 10).is_empty());
+        assert!(!batches.wants_identity(), "one is still under way");
+        batches.failed(Instant::from_millis(10), second, true, Duration::ZERO);
+        assert!(batches.wants_identity());
+        batches.identify(7, 1);
+        assert_eq!(sequence(&drain(&mut batches, 11)[0]), (7, 1, 0));
+    }
+}

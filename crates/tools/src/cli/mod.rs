@@ -1,0 +1,136 @@
+//! How a command is described, and what follows from the description: its parsing, its help, the pages about it.
+//!
+//! Kafka's tools are written with two parsers, whose habits scripts know: `joptsimple` for most, `argparse4j` for those
+//! with sub-commands. [`Style`] says which one a command follows.
+
+mod argparse;
+pub(crate) mod convert;
+mod failure;
+mod help;
+mod jopt;
+mod opt;
+mod output;
+mod parsed;
+
+pub(crate) use failure::{Done, Failure};
+pub(crate) use opt::{Opt, Takes, flag, int, long, maybe, text};
+pub(crate) use output::{complain, say, say_raw, table};
+pub(crate) use parsed::Parsed;
+
+use std::process::ExitCode;
+
+/// What people come for; `ottla --help` is ordered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Topics,
+    Records,
+    Groups,
+    Cluster,
+    Performance,
+}
+
+impl Group {
+    pub(crate) const ALL: [Self; 5] = [Self::Topics, Self::Records, Self::Groups, Self::Cluster, Self::Performance];
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Topics => "Topics and their data",
+            Self::Records => "Write and read records",
+            Self::Groups => "Consumer groups",
+            Self::Cluster => "The cluster and its nodes",
+            Self::Performance => "Measure and verify",
+        }
+    }
+}
+
+/// Whose habits of parsing a command follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Jopt,
+    Argparse,
+}
+
+/// One command.
+pub(crate) struct Tool {
+    /// As in `ottla topics`.
+    pub(crate) name: &'static str,
+    /// As in `kafka-topics.sh`.
+    pub(crate) script: &'static str,
+    /// The Java classes by which `kafka-run-class.sh` knows it.
+    pub(crate) classes: &'static [&'static str],
+    pub(crate) group: Group,
+    /// One sentence.
+    pub(crate) about: &'static str,
+    pub(crate) style: Style,
+    pub(crate) options: &'static [Opt],
+    /// For commands of the argparse style.
+    pub(crate) subcommands: &'static [Sub],
+    /// Whole command lines, without the program's name.
+    pub(crate) examples: &'static [&'static str],
+    pub(crate) run: fn(&Parsed) -> Done,
+}
+
+/// A sub-command: `ottla features describe`.
+pub(crate) struct Sub {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) options: &'static [Opt],
+}
+
+impl Tool {
+    /// Parses, runs, and says what went wrong.
+    pub(crate) fn main(&'static self, args: &[String]) -> ExitCode {
+        match self.parse_and_run(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn parse_and_run(&'static self, args: &[String]) -> Done {
+        match self.style {
+            Style::Jopt => {
+                let parsed = jopt::parse(self, args).map_err(Failure::Parse)?;
+                if args.is_empty() {
+                    return Err(Failure::Usage(self.about.to_owned()));
+                }
+                if parsed.has("help") {
+                    say_raw(&help::page(self));
+                    return Ok(());
+                }
+                if parsed.has("version") {
+                    say(crate::KAFKA_VERSION);
+                    return Ok(());
+                }
+                (self.run)(&parsed)
+            }
+            Style::Argparse => match argparse::parse(self, args) {
+                Ok(argparse::Found::Run(parsed)) => (self.run)(&parsed),
+                Ok(argparse::Found::Help(sub)) => {
+                    say_raw(&help::argparse_page(self, sub));
+                    Ok(())
+                }
+                Ok(argparse::Found::Version) => {
+                    say(crate::KAFKA_VERSION);
+                    Ok(())
+                }
+                Err(wrong) => {
+                    complain(&format!("{}\n{}: error: {}", help::usage(self, wrong.sub), self.script, wrong.message));
+                    Err(Failure::Said)
+                }
+            },
+        }
+    }
+
+    fn fail(&self, failure: Failure) -> ExitCode {
+        match failure {
+            Failure::Usage(message) => {
+                complain(&message);
+                complain(help::page(self).trim_end());
+            }
+            Failure::Parse(message) | Failure::Told(message) => complain(&message),
+            Failure::Client(error) => complain(&error.to_string()),
+            Failure::Said => {}
+        }
+        ExitCode::FAILURE
+    }
+}

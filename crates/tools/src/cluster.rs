@@ -1,0 +1,89 @@
+//! What commands share that talk to a cluster: settings, a client, a runtime to wait in, filters by name.
+
+use crate::cli::{Done, Failure, Parsed, convert};
+use ottla_client::config::Settings;
+use ottla_client::{Admin, ClientConfig, ClientError};
+use regex_lite::Regex;
+use std::future::Future;
+
+/// Where tools look if nobody says otherwise.
+pub(crate) const DEFAULT_BOOTSTRAP: &str = "localhost:9092";
+
+/// Runs a command's calls on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Done<T>>) -> Done<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::told(format!("cannot start: {error}")))?;
+    runtime.block_on(future)
+}
+
+/// A client from settings that hold its bootstrap addresses.
+pub(crate) fn admin(settings: &mut Settings) -> Result<Admin, ClientError> {
+    settings.set_default("client.id", "adminclient-1");
+    Ok(Admin::new(ClientConfig::read(settings)?))
+}
+
+/// A client of the usual options: `--bootstrap-server` or `--bootstrap-controller`, and a file of settings.
+pub(crate) fn admin_of(parsed: &Parsed, file_option: &str) -> Done<Admin> {
+    let mut settings = convert::settings(parsed, file_option)?;
+    let servers = parsed.value("bootstrap-server")?;
+    let controllers =
+        if parsed.option("bootstrap-controller").is_some() { parsed.value("bootstrap-controller")? } else { None };
+    match (servers, controllers) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("You cannot specify both --bootstrap-controller and --bootstrap-server."));
+        }
+        (Some(servers), None) => {
+            settings.remove("bootstrap.controllers");
+            settings.set("bootstrap.servers", servers);
+        }
+        (None, Some(controllers)) => {
+            settings.remove("bootstrap.servers");
+            settings.set("bootstrap.controllers", controllers);
+        }
+        (None, None) => settings.set_default("bootstrap.servers", DEFAULT_BOOTSTRAP),
+    }
+    Ok(admin(&mut settings)?)
+}
+
+/// Kafka's tools look at the addresses before anything else.
+pub(crate) fn check_bootstrap(text: &str) -> Done {
+    if text.is_empty() {
+        return Err(Failure::usage("Error while validating the bootstrap address\n"));
+    }
+    let is_address = |entry: &str| {
+        entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if text.split(',').filter(|entry| !entry.is_empty()).all(|entry| is_address(entry.trim())) {
+        return Ok(());
+    }
+    Err(Failure::usage("Please provide valid host:port like host1:9091,host2:9092\n "))
+}
+
+/// A list of names or patterns, separated by commas, as Kafka's tools read it.
+pub(crate) struct NameFilter(Regex);
+
+impl NameFilter {
+    pub(crate) fn new(text: &str) -> Done<Self> {
+        let pattern = text.trim().replace(',', "|").replace(' ', "");
+        let pattern = pattern.trim_matches(['"', '\'']);
+        Regex::new(&format!("^(?:{pattern})$"))
+            .map(Self)
+            .map_err(|_| Failure::told(format!("{pattern} is an invalid regex.")))
+    }
+
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        self.0.is_match(name)
+    }
+}
+
+/// The topics that clusters keep for themselves.
+pub(crate) fn is_internal(topic: &str) -> bool {
+    matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// Numbers with commas between.
+pub(crate) fn joined(numbers: &[i32]) -> String {
+    numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+}
