@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<()> {
     step("fuzz", || fuzz::run(&root, &[]))?;
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
+    step("compat-tools", || compat::run_tools(&root, &[]))?;
     step("takeover", || takeover::run(&root))?;
     step("tour", || tour::run(&root))
 }

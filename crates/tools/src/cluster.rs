@@ -87,3 +87,33 @@ pub(crate) fn is_internal(topic: &str) -> bool {
 pub(crate) fn joined(numbers: &[i32]) -> String {
     numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }
+
+/// The order in which a Java program that kept these names in a `HashMap` shows them. Scripts compare such lines.
+pub(crate) fn java_map_order<T>(entries: &mut [T], name: impl Fn(&T) -> &str) {
+    // Java's table has a power of two of places, and doubles when it is three quarters full.
+    let mut places = 16;
+    while entries.len() * 4 > places * 3 {
+        places *= 2;
+    }
+    let hash =
+        |text: &str| text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    entries.sort_by_key(|entry| {
+        let hash = hash(name(entry));
+        (hash ^ hash >> 16) as usize & (places - 1)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_where_java_puts_them() {
+        let mut names = ["retention.ms", "cleanup.policy", "min.insync.replicas"];
+        // Seen with Kafka's own tool, in a map of all keys of a topic.
+        let mut all: Vec<&str> = ottla_metadata::config_defs::topic().iter().map(|def| def.name).collect();
+        java_map_order(&mut all, |name| name);
+        names.sort_by_key(|name| all.iter().position(|other| other == name));
+        assert_eq!(names, ["min.insync.replicas", "cleanup.policy", "retention.ms"]);
+    }
+}

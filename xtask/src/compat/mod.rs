@@ -11,11 +11,12 @@ pub(crate) mod node;
 mod results;
 mod table;
 mod tool;
+mod tools;
 
 use anyhow::{Context, Result, bail, ensure};
 use clients::{CLIENTS, Client};
 use install::Ready;
-use node::{Node, Side};
+use node::{Node, Release, Side};
 use results::{Outcome, Results};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use clients::KAFKA_VERSION;
 pub(crate) use tool::{output as kafka_tool_output, run as kafka_tool};
+pub(crate) use tools::run as run_tools;
 
 const USAGE: &str = "usage: cargo xtask compat [options]
 
@@ -86,7 +88,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if let Some(bootstrap) = &options.bootstrap {
         return verdict(&run_all(&work, &ready, &options, bootstrap, || Ok(()))?);
     }
-    let mut node = Node::start(&work, options.side, options.capture.is_some())?;
+    let mut node = Node::start(&work, options.side, options.capture.is_some(), Release::Newest)?;
     let bootstrap = node.bootstrap();
     let outcomes = run_all(&work, &ready, &options, &bootstrap, || node.check())?;
     let version = node.version().to_string();

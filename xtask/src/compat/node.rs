@@ -50,11 +50,19 @@ impl FromStr for Side {
     }
 }
 
+/// The feature levels that a node is formatted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    Newest,
+    Named(&'static str),
+}
+
 /// A running node, and the proxies before it where its traffic is recorded. Dropping it ends the process.
 pub(crate) struct Node {
     process: Child,
     version: String,
     port: u16,
+    controller_port: u16,
     proxies: Vec<Proxy>,
     log: PathBuf,
     /// Goes with the node.
@@ -71,25 +79,25 @@ pub(crate) struct Program {
 }
 
 impl Node {
-    pub(crate) fn start(work: &Work, side: Side, record: bool) -> Result<Self> {
+    pub(crate) fn start(work: &Work, side: Side, record: bool, release: Release) -> Result<Self> {
         match side {
-            Side::Ottla => Self::start_program(work, side, record, &ottla(work)?),
+            Side::Ottla => Self::start_program(work, side, record, release, &ottla(work)?),
             Side::Kafka => {
                 let newest = kafka(work, KAFKA_VERSION);
-                match newest.and_then(|program| Self::start_program(work, side, record, &program)) {
+                match newest.and_then(|program| Self::start_program(work, side, record, release, &program)) {
                     Ok(node) => Ok(node),
                     Err(error) => {
                         println!(
                             "Apache Kafka {KAFKA_VERSION} does not run here ({error:#}): {KAFKA_FALLBACK} instead"
                         );
-                        Self::start_program(work, side, record, &kafka(work, KAFKA_FALLBACK)?)
+                        Self::start_program(work, side, record, release, &kafka(work, KAFKA_FALLBACK)?)
                     }
                 }
             }
         }
     }
 
-    fn start_program(work: &Work, side: Side, record: bool, program: &Program) -> Result<Self> {
+    fn start_program(work: &Work, side: Side, record: bool, release: Release, program: &Program) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ottla-compat-").tempdir().context("no temporary directory")?;
         let dir = home.path();
         let [port, controller_port] = free_ports()?;
@@ -106,6 +114,9 @@ impl Node {
 
         let mut format = command(&program.format);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(&properties).arg("--standalone");
+        if let Release::Named(release) = release {
+            format.args(["--release-version", release]);
+        }
         install::quietly(work, "format", &mut format)?;
 
         let log_path = work.log(side.name());
@@ -119,6 +130,7 @@ impl Node {
             process,
             version: program.version.clone(),
             port: advertised(0, port),
+            controller_port: advertised(1, controller_port),
             proxies,
             log: log_path,
             _home: home,
@@ -156,6 +168,10 @@ impl Node {
 
     pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn controller(&self) -> String {
+        format!("127.0.0.1:{}", self.controller_port)
     }
 
     pub(crate) fn version(&self) -> &str {

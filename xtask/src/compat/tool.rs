@@ -2,7 +2,7 @@
 
 use super::{Work, install};
 use anyhow::{Context, Result, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The newest release whose tools are published whole; they work with 4.4's directories and brokers.
@@ -13,7 +13,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("acls", "org.apache.kafka.tools.AclCommand"),
     ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
-    ("configs", "org.apache.kafka.tools.ConfigCommand"),
+    ("configs", "kafka.admin.ConfigCommand"),
     ("console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
     ("console-producer", "org.apache.kafka.tools.ConsoleProducer"),
     ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
@@ -48,19 +48,33 @@ pub(crate) fn output(work: &Work, args: &[&str]) -> Result<String> {
     Ok(told)
 }
 
+fn names() -> String {
+    TOOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// The class behind a command's name, with or without `kafka-` and `.sh`.
+pub(super) fn class(name: &str) -> Result<&'static str> {
+    let wanted = name.trim_start_matches("kafka-").trim_end_matches(".sh");
+    let class = TOOLS.iter().find(|(known, _)| *known == wanted).map(|(_, class)| *class);
+    class.with_context(|| format!("unknown tool '{name}'; there are: {}", names()))
+}
+
+/// The folder of jars, fetched once.
+pub(super) fn libs(work: &Work) -> Result<PathBuf> {
+    let libs = work.dir.join(format!("kafka-tools-{TOOLS_VERSION}"));
+    install::jars(work, &work.compat.join("kafka/tools/pom.xml"), TOOLS_VERSION, &libs)?;
+    Ok(libs)
+}
+
 fn tool(work: &Work, args: &[String]) -> Result<Command> {
-    let names = || TOOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let (name, rest) =
         args.split_first().with_context(|| format!("usage: cargo xtask kafka-tool NAME …; names: {}", names()))?;
-    let wanted = name.trim_start_matches("kafka-").trim_end_matches(".sh");
-    let class = TOOLS.iter().find(|(known, _)| *known == wanted).map(|(_, class)| class);
-    let class = class.with_context(|| format!("unknown tool '{name}'; there are: {}", names()))?;
+    let class = class(name)?;
     ensure!(
         install::on_path("java") && install::on_path("mvn"),
         "java and mvn are needed to fetch and run Kafka's tools"
     );
-    let libs = work.dir.join(format!("kafka-tools-{TOOLS_VERSION}"));
-    install::jars(work, &work.compat.join("kafka/tools/pom.xml"), TOOLS_VERSION, &libs)?;
+    let libs = libs(work)?;
     let mut java = Command::new("java");
     java.arg("-Xmx256m").arg("-cp").arg(format!("{}/*", libs.display())).arg(class).args(rest);
     Ok(java)

@@ -23,7 +23,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAl
     let resources = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_ref(), &r.configs));
     let (changes, mut answers) = sort(asker, desk.controller.settings.node_id, resources, operations);
     let valid = |resource: &ConfigResource, operations: &BTreeMap<String, ConfigOperation>| {
-        let set = operations.iter().filter_map(|(name, op)| Some((name.clone(), op.value.clone()?)));
+        // Kafka's own tools send a value beside what is to be deleted, an empty one: it says nothing.
+        let kept = operations.iter().filter(|(_, op)| op.kind != ConfigOperationKind::Delete);
+        let set = kept.filter_map(|(name, op)| Some((name.clone(), op.value.clone()?)));
         check_broker(resource, &set.collect())
     };
     let changes = checked(changes, valid, &mut answers);

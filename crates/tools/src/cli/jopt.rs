@@ -9,6 +9,7 @@ pub(super) const COMMON: [Opt; 2] =
 
 pub(super) fn parse(tool: &'static Tool, args: &[String]) -> Result<Parsed, String> {
     let mut parsed = Parsed::new(tool.options.iter().chain(&COMMON).collect());
+    parsed.line = args.join(" ");
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if arg == "--" {

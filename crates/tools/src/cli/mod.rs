@@ -50,6 +50,27 @@ pub(crate) enum Style {
     Argparse,
 }
 
+/// What a command says of a line that does not parse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ParseError {
+    /// The message alone.
+    Plain,
+    /// The message, behind these words.
+    Prefixed(&'static str),
+    /// The message, then the whole help.
+    Usage,
+}
+
+impl ParseError {
+    fn of(self, message: String) -> Failure {
+        match self {
+            Self::Plain => Failure::Parse(message),
+            Self::Prefixed(words) => Failure::Parse(format!("{words}{message}")),
+            Self::Usage => Failure::Usage(message),
+        }
+    }
+}
+
 /// One command.
 pub(crate) struct Tool {
     /// As in `ottla topics`.
@@ -62,6 +83,7 @@ pub(crate) struct Tool {
     /// One sentence.
     pub(crate) about: &'static str,
     pub(crate) style: Style,
+    pub(crate) on_parse_error: ParseError,
     pub(crate) options: &'static [Opt],
     /// For commands of the argparse style.
     pub(crate) subcommands: &'static [Sub],
@@ -89,7 +111,7 @@ impl Tool {
     fn parse_and_run(&'static self, args: &[String]) -> Done {
         match self.style {
             Style::Jopt => {
-                let parsed = jopt::parse(self, args).map_err(Failure::Parse)?;
+                let parsed = jopt::parse(self, args).map_err(|message| self.on_parse_error.of(message))?;
                 if args.is_empty() {
                     return Err(Failure::Usage(self.about.to_owned()));
                 }

@@ -10,6 +10,8 @@ pub(crate) struct Parsed {
     given: Vec<(&'static str, Option<String>)>,
     /// What is neither an option nor its value.
     pub(crate) others: Vec<String>,
+    /// The arguments as they stood.
+    pub(crate) line: String,
     /// The sub-command, where there is one.
     pub(crate) subcommand: Option<&'static str>,
 }

@@ -1,6 +1,6 @@
 //! `ottla cluster`: a cluster's id, its endpoints, and what its nodes speak, as `kafka-cluster.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Sub, Tool, flag, int, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, text};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{Admin, ClientError, Reply};
@@ -15,6 +15,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Cluster,
     about: "The Kafka cluster tool.",
     style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
     options: &[],
     subcommands: &[
         Sub { name: "cluster-id", about: "Get information about the ID of a cluster.", options: CONNECTION },

@@ -1,6 +1,8 @@
 //! `ottla get-offsets`: offsets of partitions, by time or at their ends, as `kafka-get-offsets.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
+};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin, block_on, check_bootstrap, is_internal};
 use ottla_client::Admin;
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
@@ -14,6 +16,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Topics,
     about: "An interactive shell for getting topic-partition offsets.",
     style: Style::Jopt,
+    on_parse_error: ParseError::Prefixed("Error occurred: "),
     options: OPTIONS,
     subcommands: &[],
     examples: &[
@@ -73,7 +76,9 @@ impl Rule {
 
     /// `topic`, `topic:3`, `topic:2-5`, `topic:2-`, `topic:-5`, or any of these without the topic.
     fn of(text: &str) -> Done<Self> {
-        let wrong = || Failure::told(format!("Invalid rule specification: {text}"));
+        // Java names the class of an error within an error.
+        let wrong =
+            || Failure::told(format!("org.apache.kafka.tools.TerseException: Invalid rule specification: {text}"));
         let (topic, partitions) = match text.split_once(':') {
             Some((topic, partitions)) => (topic, partitions),
             None => (text, ""),

@@ -1,6 +1,8 @@
 //! `ottla metadata-quorum`: the state of the controllers' quorum, as `kafka-metadata-quorum.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Sub, Tool, flag, int, say, say_raw, table, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_raw, table, text,
+};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{Admin, ClientError, Reply};
@@ -18,6 +20,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Cluster,
     about: "This tool describes kraft metadata quorum status.",
     style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
     options: OPTIONS,
     subcommands: &[
         Sub { name: "describe", about: "Describe the metadata quorum info", options: DESCRIBE },

@@ -2,13 +2,14 @@
 
 mod entities;
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
+};
 use crate::cluster::{admin_of, block_on};
 use entities::{Entities, Kind};
 use ottla_client::shell::admin::configs::{ConfigChange, ConfigEntry, ConfigSource, Resource, ResourceKind};
 use ottla_client::shell::network::Topics;
 use ottla_client::{Admin, ClientError};
-use ottla_wire::ErrorCode;
 use std::fmt::Write;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -18,6 +19,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Cluster,
     about: "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip, client-metrics or group",
     style: Style::Jopt,
+    on_parse_error: ParseError::Plain,
     options: OPTIONS,
     subcommands: &[],
     examples: &[
@@ -67,15 +69,9 @@ fn run(parsed: &Parsed) -> Done {
         }
     });
     done.map_err(|failure| match failure {
-        // Errors that say what is wrong with the request stand alone; of others the command line is told too.
-        Failure::Client(error)
-            if matches!(error, ClientError::UnsupportedVersion(_))
-                || error.code() == Some(ErrorCode::InvalidConfig) =>
-        {
-            Failure::told(error.to_string())
-        }
+        Failure::Client(error @ ClientError::UnsupportedVersion(_)) => Failure::told(error.to_string()),
         Failure::Client(error) => {
-            complain("Error while executing config command");
+            complain(&format!("Error while executing config command with args '{}'", parsed.line));
             complain(&format!("java.util.concurrent.ExecutionException: {}: {error}", error.class()));
             Failure::Said
         }

@@ -2,7 +2,9 @@
 
 mod formatter;
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Tool, complain, convert, flag, int, long, say, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, say, text,
+};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on};
 use formatter::Formatter;
 use ottla_client::config::{ConsumerConfig, Settings};
@@ -21,6 +23,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Records,
     about: "This tool helps to read data from Kafka topics and outputs it to standard output.",
     style: Style::Jopt,
+    on_parse_error: ParseError::Usage,
     options: OPTIONS,
     subcommands: &[],
     examples: &[

@@ -19,6 +19,11 @@ pub(super) struct LineReader {
     line_number: u64,
 }
 
+/// As Java shows an error that nobody caught: with its class.
+pub(super) fn broken(message: String) -> Failure {
+    Failure::told(format!("org.apache.kafka.common.KafkaException: {message}"))
+}
+
 impl LineReader {
     /// A later property replaces an earlier one; what is not known is passed over, as Kafka does.
     pub(super) fn new(properties: &[(String, String)]) -> Done<Self> {
@@ -53,7 +58,7 @@ impl LineReader {
 
     fn check(&self) -> Done {
         let different = |one: &str, other: &str, names: &str| {
-            if one == other { Err(Failure::told(format!("{names} may not be equal"))) } else { Ok(()) }
+            if one == other { Err(broken(format!("{names} may not be equal"))) } else { Ok(()) }
         };
         different(&self.headers_delimiter, &self.headers_separator, "headers.delimiter and headers.separator")?;
         different(&self.headers_delimiter, &self.headers_key_separator, "headers.delimiter and headers.key.separator")?;

@@ -3,7 +3,7 @@
 mod lines;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, Parsed, Style, Tool, complain, convert, flag, int, long, maybe, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, maybe, say, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, block_on, check_bootstrap};
 use lines::LineReader;
@@ -21,6 +21,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Records,
     about: "This tool helps to read data from standard input and publish it to Kafka.",
     style: Style::Jopt,
+    on_parse_error: ParseError::Usage,
     options: OPTIONS,
     subcommands: &[],
     examples: &[
@@ -236,7 +237,7 @@ fn read_lines(mut reader: LineReader, topic: &std::sync::Arc<str>, sender: &mpsc
         let text = String::from_utf8_lossy(&line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        let read = reader.read(topic, text).map_err(Failure::told);
+        let read = reader.read(topic, text).map_err(lines::broken);
         let is_last = read.is_err();
         if sender.blocking_send(read).is_err() || is_last {
             return;

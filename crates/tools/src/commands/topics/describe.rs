@@ -2,7 +2,7 @@
 
 use super::{matching, must_exist};
 use crate::cli::{Done, Failure, Parsed, say_raw};
-use crate::cluster::joined;
+use crate::cluster::{java_map_order, joined};
 use ottla_client::Admin;
 use ottla_client::shell::admin::configs::{ConfigEntry, Resource, ResourceKind};
 use ottla_client::shell::admin::topics::{PartitionDescription, TopicDescription};
@@ -20,7 +20,8 @@ pub(super) async fn run(admin: &Admin, parsed: &Parsed) -> Done {
     let mut page = String::new();
     for topic in &topics {
         let resource = Resource { kind: ResourceKind::Topic, name: topic.name.clone() };
-        let configs = admin.describe_config(&resource, false).await?;
+        let mut configs = admin.describe_config(&resource, false).await?;
+        java_map_order(&mut configs, |entry| &entry.name);
         if parsed.has("json") {
             let _ = writeln!(page, "{}", json(topic, &configs));
         } else {

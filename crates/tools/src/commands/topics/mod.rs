@@ -2,7 +2,7 @@
 
 mod describe;
 
-use crate::cli::{Done, Failure, Group, Opt, Parsed, Style, Tool, complain, convert, flag, int, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, say, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin, block_on, is_internal};
 use ottla_client::shell::admin::topics::{NewPartitions, NewTopic};
 use ottla_client::{Admin, ClientError};
@@ -17,6 +17,7 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Topics,
     about: "This tool helps to create, delete, describe, or change a topic.",
     style: Style::Jopt,
+    on_parse_error: ParseError::Plain,
     options: OPTIONS,
     subcommands: &[],
     examples: &[
