@@ -1,7 +1,9 @@
 //! Every command that is described by a [`Tool`], and what follows from all of them together: finding one, the overview.
 
 use crate::cli::{Group, Tool};
-use crate::commands::{cluster, configs, console_consumer, console_producer, get_offsets, metadata_quorum, topics};
+use crate::commands::{
+    cluster, configs, console_consumer, console_producer, consumer_groups, get_offsets, groups, metadata_quorum, topics,
+};
 use std::fmt::Write;
 
 /// In the order of the overview.
@@ -10,6 +12,8 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &get_offsets::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
+    &consumer_groups::TOOL,
+    &groups::TOOL,
     &configs::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,

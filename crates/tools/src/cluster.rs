@@ -83,6 +83,17 @@ pub(crate) fn is_internal(topic: &str) -> bool {
     matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }
 
+/// A group's type as Kafka's tools write it; brokers tell it in several spellings, old ones not at all.
+pub(crate) fn group_kind(told: &str) -> &'static str {
+    match told.to_ascii_lowercase().as_str() {
+        "classic" => "Classic",
+        "consumer" => "Consumer",
+        "share" => "Share",
+        "streams" => "Streams",
+        _ => "Unknown",
+    }
+}
+
 /// Numbers with commas between.
 pub(crate) fn joined(numbers: &[i32]) -> String {
     numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")

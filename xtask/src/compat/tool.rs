@@ -20,6 +20,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
     ("dump-log", "org.apache.kafka.tools.DumpLogSegments"),
     ("features", "org.apache.kafka.tools.FeatureCommand"),
+    ("groups", "org.apache.kafka.tools.GroupsCommand"),
     ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
     ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),

@@ -72,14 +72,16 @@ pub(super) fn normal(raw: &Raw, case: &Case, node: &Node) -> Said {
 /// The names at the beginnings of a help page's lines, but those that Ottla adds.
 fn options(text: &str) -> impl Iterator<Item = String> {
     let first = |line: &str| line.split([' ', ',']).next().unwrap_or_default().to_owned();
-    let names = text.lines().filter(|line| line.starts_with("--")).map(first);
+    // A star marks what is required.
+    let lines = text.lines().map(|line| line.strip_prefix("* ").unwrap_or(line));
+    let names = lines.filter(|line| line.starts_with("--") && !line.starts_with("---")).map(first);
     names.filter(|name| name != "--json").collect::<Vec<_>>().into_iter()
 }
 
 /// The lines before a page of help.
 fn without_help(text: &str) -> Vec<&str> {
     let lines: Vec<_> = text.lines().collect();
-    let kafka = lines.iter().position(|line| line.starts_with("Option  "));
+    let kafka = lines.iter().position(|line| line.starts_with("Option  ") || line.starts_with("Option (*"));
     // Ottla's begins with what the command is, an empty line, and the usage.
     let ottla = lines.iter().position(|line| line.starts_with("Usage: ottla")).map(|at| at.saturating_sub(2));
     let end = ottla.or(kafka).unwrap_or(lines.len());
@@ -99,6 +101,7 @@ fn is_trace(line: &str) -> bool {
         || trimmed.starts_with("... ")
         || (is_class && names_error)
         || trimmed.starts_with("ERROR ")
+        || trimmed.starts_with("WARN ")
         || trimmed.starts_with("SLF4J")
         || trimmed.contains(" WARN ")
         || trimmed.contains(" INFO ")

@@ -1,6 +1,7 @@
 //! Calls that are tried again until they succeed, fail for good, or run out of time, as Kafka's admin client does.
 
 pub mod configs;
+pub mod groups;
 pub mod offsets;
 pub mod topics;
 
