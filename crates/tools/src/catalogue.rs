@@ -2,7 +2,8 @@
 
 use crate::cli::{Group, Tool};
 use crate::commands::{
-    cluster, configs, console_consumer, console_producer, consumer_groups, get_offsets, groups, metadata_quorum, topics,
+    broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, delete_records,
+    get_offsets, groups, log_dirs, metadata_quorum, topics,
 };
 use std::fmt::Write;
 
@@ -10,6 +11,7 @@ use std::fmt::Write;
 pub(crate) static TOOLS: &[&Tool] = &[
     &topics::TOOL,
     &get_offsets::TOOL,
+    &delete_records::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
     &consumer_groups::TOOL,
@@ -17,6 +19,8 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &configs::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,
+    &log_dirs::TOOL,
+    &broker_api_versions::TOOL,
 ];
 
 /// By its own name, by its script's, or by a Java class that it stands for.

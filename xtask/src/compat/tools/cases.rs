@@ -18,14 +18,17 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// The arguments, with the node's addresses in their places.
-    pub(super) fn args(&self, bootstrap: &str, controller: &str) -> Vec<String> {
+    /// The arguments, with the node's addresses and the folder of files in their places.
+    pub(super) fn args(&self, bootstrap: &str, controller: &str, files: &Path) -> Vec<String> {
         let mut args = Vec::new();
         for word in &self.words {
             match word.as_str() {
                 "@" => args.extend(["--bootstrap-server".to_owned(), bootstrap.to_owned()]),
                 "@C" => args.extend(["--bootstrap-controller".to_owned(), controller.to_owned()]),
-                word => args.push(word.to_owned()),
+                word => args.push(match word.strip_prefix('%') {
+                    Some(name) => files.join(name).display().to_string(),
+                    None => word.to_owned(),
+                }),
             }
         }
         args

@@ -85,9 +85,10 @@ fn session(
         Side::Ottla => None,
     };
     let native = Native { binary: binary.to_owned() };
+    let files = work.compat.join("tools/files");
     let mut said = Vec::new();
     for (place, case) in cases.iter().enumerate() {
-        let args = case.args(&node.bootstrap(), &node.controller());
+        let args = case.args(&node.bootstrap(), &node.controller(), &files);
         let mut tries = 0;
         let answer = loop {
             let raw = match &mut java {

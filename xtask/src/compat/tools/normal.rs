@@ -91,7 +91,7 @@ fn without_help(text: &str) -> Vec<&str> {
 /// A line of a stack trace, or of a log.
 fn is_trace(line: &str) -> bool {
     let trimmed = line.trim_start();
-    let is_class = ["java.", "org.apache.kafka.", "joptsimple.", "net.sourceforge.", "kafka.", "scala."]
+    let is_class = ["java.", "com.", "org.apache.kafka.", "joptsimple.", "net.sourceforge.", "kafka.", "scala."]
         .iter()
         .any(|package| trimmed.starts_with(package));
     let names_error =

@@ -1,0 +1,101 @@
+//! `ottla log-dirs`: what lies in the brokers' directories, as `kafka-log-dirs.sh`.
+
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, text};
+use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, joined};
+use ottla_client::shell::network::{Target, Topics};
+use ottla_client::{Admin, ClientError, Reply};
+use ottla_wire::api::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+pub(crate) const TOOL: Tool = Tool {
+    name: "log-dirs",
+    script: "kafka-log-dirs",
+    classes: &["org.apache.kafka.tools.LogDirsCommand", "kafka.admin.LogDirsCommand"],
+    group: Group::Cluster,
+    about: "This tool helps to query log directory usage on the specified brokers.",
+    style: Style::Jopt,
+    on_parse_error: ParseError::Plain,
+    options: OPTIONS,
+    subcommands: &[],
+    examples: &["log-dirs --bootstrap-server localhost:9092 --describe --topic-list orders,payments"],
+    run,
+};
+
+const OPTIONS: &[Opt] = &[
+    text("bootstrap-server", "The server(s) to use for bootstrapping", "The brokers to begin with.")
+        .default(DEFAULT_BOOTSTRAP),
+    text("command-config", "Admin client property file", "A file of settings for the client."),
+    flag("describe", "Show the directories."),
+    text("topic-list", "Topic list", "Only these topics, separated by commas."),
+    text("broker-list", "Broker list", "Only these brokers, separated by commas."),
+];
+
+fn run(parsed: &Parsed) -> Done {
+    parsed.require(&["describe"])?;
+    let mut settings = convert::settings(parsed, "command-config")?;
+    settings.set("bootstrap.servers", parsed.value("bootstrap-server")?.unwrap_or_default());
+    settings.set_default("client.id", "log-dirs-tool");
+    let admin = admin(&mut settings)?;
+    block_on(describe(&admin, parsed))
+}
+
+async fn describe(admin: &Admin, parsed: &Parsed) -> Done {
+    let list = |text: Option<&str>| -> Vec<String> {
+        let text = text.unwrap_or_default();
+        text.split(',').filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    };
+    let topics: BTreeSet<String> = list(parsed.value("topic-list")?).into_iter().collect();
+    let mut wanted = BTreeSet::new();
+    for text in list(parsed.value("broker-list")?) {
+        wanted.insert(text.parse::<i32>().map_err(|_| Failure::told(format!("For input string: \"{text}\"")))?);
+    }
+    let cluster = admin.cluster("describeCluster", Topics::None).await?;
+    let present: Vec<i32> = cluster.nodes.keys().copied().collect();
+    let absent: Vec<i32> = wanted.iter().copied().filter(|id| !present.contains(id)).collect();
+    if !absent.is_empty() {
+        return Err(Failure::told(format!(
+            "ERROR: The given brokers do not exist from --broker-list: {}. Current existent brokers: {}",
+            joined(&absent),
+            joined(&present)
+        )));
+    }
+    let asked: Vec<i32> = if wanted.is_empty() { present } else { wanted.into_iter().collect() };
+    say("Querying brokers for log directories information");
+    let mut brokers = Vec::new();
+    for broker in &asked {
+        let dirs = log_dirs(admin, *broker, &topics).await?;
+        brokers.push(json!({ "broker": broker, "logDirs": dirs }));
+    }
+    say(&format!("Received log directory information from brokers {}", joined(&asked)));
+    // The fields stand in the order in which a Java map keeps them.
+    let brokers: Vec<String> = brokers.iter().map(Value::to_string).collect();
+    say(&format!("{{\"brokers\":[{}],\"version\":1}}", brokers.join(",")));
+    Ok(())
+}
+
+async fn log_dirs(admin: &Admin, broker: i32, topics: &BTreeSet<String>) -> Result<Vec<Value>, ClientError> {
+    let read = |reply: &Reply| {
+        let response: DescribeLogDirsResponse<'_> = reply.read()?;
+        ClientError::check(response.error_code, None)?;
+        let mut dirs = Vec::new();
+        for dir in &response.results {
+            let error = ClientError::check(dir.error_code, None).err().map(|error| error.class());
+            let mut partitions = Vec::new();
+            for topic in dir.topics.iter().filter(|topic| topics.is_empty() || topics.contains(topic.name.as_ref())) {
+                for one in &topic.partitions {
+                    partitions.push(json!({
+                        "partition": format!("{}-{}", topic.name, one.partition_index),
+                        "size": one.partition_size,
+                        "offsetLag": one.offset_lag,
+                        "isFuture": one.is_future_key,
+                    }));
+                }
+            }
+            dirs.push(json!({ "partitions": partitions, "error": error, "logDir": dir.log_dir }));
+        }
+        Ok(dirs)
+    };
+    let request = |_| DescribeLogDirsRequest { topics: None, ..Default::default() };
+    admin.call("describeLogDirs", Target::Node(broker), request, read).await
+}
