@@ -52,6 +52,7 @@ impl<D: Disk> Node<D> {
             operations: Mutex::default(),
             sessions: Mutex::new(FetchSessions::new(settings.sessions)),
             producer_ids: Arc::default(),
+            assignments: Arc::default(),
             coordinators: Coordinators::new(&settings),
             creating: Arc::default(),
             seed: Mutex::new(seed),
@@ -66,7 +67,10 @@ impl<D: Disk> Node<D> {
         let epoch = node.settle(&slot, now).map_err(failed)?;
         let slot = node.beat(epoch, Wish::Serve);
         match node.settle(&slot, now).map_err(failed)? {
-            BrokerState::Unfenced => Ok(node),
+            BrokerState::Unfenced => {
+                node.begin_assignments();
+                Ok(node)
+            }
             state => Err(StartError::Registration(format!("the controller keeps it {state:?}"))),
         }
     }
