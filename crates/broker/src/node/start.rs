@@ -33,7 +33,13 @@ impl<D: Disk> Node<D> {
         let bootstrap = bootstrap.records()?;
         let records = activation_records(&quorum.loader, &bootstrap, settings.controller.min_insync_replicas);
         quorum.append(&records, now.wall).map_err(|error| StartError::Metadata(error.to_string()))?;
-        let state = ControllerState { quorum, sessions: BTreeMap::new(), seed: Seed(seed.draw()), failed: None };
+        let state = ControllerState {
+            quorum,
+            sessions: BTreeMap::new(),
+            seed: Seed(seed.draw()),
+            snapshot_not_before: None,
+            failed: None,
+        };
         let nothing = Published {
             offset: -1,
             leader_epoch: -1,
