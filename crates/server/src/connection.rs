@@ -2,18 +2,18 @@
 //! read, and lets others have their turn after each round.
 //!
 //! A frame that is read with others lies in the worker's own buffer; one that does not fit grows in a pooled buffer as its
-//! bytes come, never on the word of its length. How much all unfinished frames may hold is bounded
-//! (`queued.max.request.bytes`): beyond that, sockets are not read.
+//! bytes come, never on the word of its length. Where all unfinished frames are to share a bound
+//! (`queued.max.request.bytes`), each is read by itself, when there is room for it.
 
+use crate::budget::{Budget, Share};
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
-use ottla_io::buffers::BufferPool;
+use ottla_io::buffers::{BufferPool, capacity_for};
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
 use ottla_io::stream::{FileRange, try_read, try_read_more, write_all, write_spliced};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -29,44 +29,6 @@ pub(crate) struct Shared {
     pub idle_max: Duration,
 }
 
-/// How much unfinished frames hold, of what they may.
-pub(crate) struct Budget {
-    bytes_max: Option<u64>,
-    used: AtomicU64,
-    freed: Notify,
-}
-
-impl Budget {
-    /// A negative bound is none.
-    pub(crate) fn new(bytes_max: i64) -> Self {
-        Self { bytes_max: u64::try_from(bytes_max).ok(), used: AtomicU64::new(0), freed: Notify::new() }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.bytes_max.is_some_and(|max| self.used.load(Ordering::Relaxed) >= max)
-    }
-
-    async fn wait(&self) {
-        while self.is_spent() {
-            let freed = self.freed.notified();
-            if self.is_spent() {
-                freed.await;
-            }
-        }
-    }
-
-    fn change(&self, from: usize, to: usize) {
-        if to >= from {
-            self.used.fetch_add((to - from) as u64, Ordering::Relaxed);
-        } else {
-            self.used.fetch_sub((from - to) as u64, Ordering::Relaxed);
-            if self.bytes_max.is_some() {
-                self.freed.notify_waiters();
-            }
-        }
-    }
-}
-
 /// Wakes the connection's task.
 #[derive(Default)]
 pub(crate) struct Waker(Notify);
@@ -78,8 +40,8 @@ impl Wake for Waker {
 }
 
 const SCRATCH_BYTES: usize = 64 << 10;
-/// The most room that the beginning of a frame gets from the pool, for each of its bytes: a full scratch gets what a frame
-/// of a MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
+/// The most room that a frame gets from the pool, for each byte of it that has come: a full scratch gets what a frame of a
+/// MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
 const ROOM_PER_BYTE: usize = 16;
 
 struct Local {
@@ -113,12 +75,8 @@ pub(crate) struct Serving {
     pub waker: Arc<Waker>,
     /// The beginning of a frame, with its length.
     pub partial: Vec<u8>,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.shared.budget.change(self.partial.len(), 0);
-    }
+    /// Of the budget: for the frame that is being read.
+    pub share: Option<Share>,
 }
 
 impl Serving {
@@ -145,7 +103,7 @@ impl Serving {
     async fn round(&mut self) -> io::Result<Next> {
         // Frames that were read with one that had to wait come first.
         if !self.has_whole_frame()? {
-            self.shared.budget.wait().await;
+            self.reserve().await?;
             match tokio::time::timeout(self.shared.idle_max, self.stream.readable()).await {
                 Ok(ready) => ready?,
                 Err(_) => return Ok(Next::Close("it was idle for connections.max.idle.ms".to_owned())),
@@ -153,12 +111,24 @@ impl Serving {
         }
         let mut out = Out::default();
         let next = match self.partial.len() {
+            0..4 if self.shared.budget.is_bounded() => self.read_length()?,
             0..4 => self.read_small(&mut out)?,
             _ => self.read_large(&mut out)?,
         };
         out.send(&self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
         Ok(next)
+    }
+
+    /// Waits until the frame whose length is known has its room.
+    async fn reserve(&mut self) -> io::Result<()> {
+        if self.share.is_none()
+            && self.shared.budget.is_bounded()
+            && let Some(end) = frame_end(&self.partial, self.shared.frame_bytes_max)?
+        {
+            self.share = self.shared.budget.reserve(end).await;
+        }
+        Ok(())
     }
 
     fn has_whole_frame(&self) -> io::Result<bool> {
@@ -179,42 +149,67 @@ impl Serving {
         })
     }
 
+    /// Reads no more than a frame's length: whether there is room for the rest is asked first.
+    fn read_length(&mut self) -> io::Result<Next> {
+        let held = self.partial.len();
+        self.partial.reserve_exact(4 - held);
+        try_read_more(&self.stream, &mut self.partial, 4 - held)?;
+        Ok(Next::Read)
+    }
+
     /// Goes on with a frame whose beginning is kept.
     fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
         let end = frame_end(&self.partial, self.shared.frame_bytes_max)?.unwrap_or(4);
         let held = self.partial.len();
         if held < end {
-            // Room for as much again as has come: a length alone makes no memory.
-            let room = end.min((held * 2).max(SCRATCH_BYTES)).max(self.partial.capacity().min(end));
-            self.partial.reserve_exact(room - held);
-            let read = try_read_more(&self.stream, &mut self.partial, room - held);
-            let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
-            self.shared.budget.change(held, held + count);
-            read?;
+            self.make_room(end);
+            let room = self.partial.capacity().min(end);
+            try_read_more(&self.stream, &mut self.partial, room - held)?;
         }
         if self.partial.len() < end {
             return Ok(Next::Read);
         }
         let bytes = std::mem::take(&mut self.partial);
         let handled = LOCAL.with_borrow_mut(|local| self.handle(&bytes, &mut local.worker, out));
-        self.shared.budget.change(bytes.len(), 0);
         let next = handled.map(|(used, next)| {
             self.keep(&bytes[used..]);
             next
         });
         self.shared.pool.give(bytes);
+        self.share = None;
         next
+    }
+
+    /// Sees to room for more of a frame: for as much again as has come, since a length alone makes no memory.
+    fn make_room(&mut self, end: usize) {
+        let held = self.partial.len();
+        let room = end.min((held * 2).max(SCRATCH_BYTES));
+        if self.partial.capacity() >= room {
+            return;
+        }
+        let most = self.share.as_ref().map_or(usize::MAX, Share::bytes);
+        let new = capacity_for(room).min(most).max(room);
+        match self.shared.pool.take_between(room, new.max(held * ROOM_PER_BYTE).min(most), end) {
+            Some(mut larger) => {
+                larger.clear();
+                larger.extend_from_slice(&self.partial);
+                self.shared.pool.give(std::mem::replace(&mut self.partial, larger));
+            }
+            None => self.partial.reserve_exact(new - held),
+        }
     }
 
     /// Keeps the beginning of a frame for the next round.
     fn keep(&mut self, rest: &[u8]) {
-        self.shared.budget.change(self.partial.len(), rest.len());
         if rest.is_empty() {
             self.partial = Vec::new();
             return;
         }
-        if self.partial.capacity() == 0 && rest.len() >= 4 {
-            self.partial = self.shared.pool.take_within(rest.len() * ROOM_PER_BYTE);
+        if self.partial.capacity() < rest.len() {
+            let count = rest.len();
+            let wanted = frame_end(rest, self.shared.frame_bytes_max).ok().flatten().unwrap_or(count);
+            let taken = self.shared.pool.take_between(count, count * ROOM_PER_BYTE, wanted);
+            self.partial = taken.unwrap_or_else(|| Vec::with_capacity(count));
         }
         self.partial.clear();
         self.partial.extend_from_slice(rest);

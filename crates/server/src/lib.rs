@@ -1,5 +1,6 @@
 //! The node as a program: configuration, storage, listeners, start and stop.
 
+mod budget;
 pub mod config;
 mod connection;
 mod host;

@@ -94,7 +94,8 @@ impl Bound {
                 host: ClientHost::new(address.ip().to_canonical()),
                 waker: Arc::clone(&waker) as _,
             });
-            let serving = Serving { shared: Arc::clone(&shared), stream, connection, waker, partial: Vec::new() };
+            let serving =
+                Serving { shared: Arc::clone(&shared), stream, connection, waker, partial: Vec::new(), share: None };
             tokio::spawn(serving.run());
         }
     }

@@ -1,7 +1,8 @@
 //! A running node: bound sockets, the node behind them, its threads and its runtime; and its orderly end.
 
+use crate::budget::Budget;
 use crate::config::{NodeConfig, Roles};
-use crate::connection::{Budget, Shared};
+use crate::connection::Shared;
 use crate::host::{Threads, Woken};
 use crate::listen::{self, Bound};
 use crate::settings::node_settings;
@@ -49,6 +50,8 @@ pub struct Running {
 
 /// The most bytes of free buffers that are kept.
 const POOL_BYTES: usize = 64 << 20;
+/// How often room is given back that nobody has used meanwhile.
+const POOL_TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// Where there is no deadline.
 const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
@@ -87,10 +90,11 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Thread)?;
+    let budget = Budget::new(config.sockets.queued_max_request_bytes);
     let shared = Arc::new(Shared {
         node: Arc::clone(&node),
-        pool: BufferPool::new(POOL_BYTES),
-        budget: Budget::new(config.sockets.queued_max_request_bytes),
+        pool: BufferPool::new(budget.bytes_max().map_or(POOL_BYTES, |max| max.min(POOL_BYTES))),
+        budget,
         frame_bytes_max: usize::try_from(config.sockets.request_max_bytes).unwrap_or(0),
         idle_max: match u64::try_from(config.sockets.connections_max_idle_ms) {
             Ok(ms) => Duration::from_millis(ms),
@@ -115,6 +119,13 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         };
         runtime.spawn(bound.serve(Arc::clone(&shared), kind));
     }
+    runtime.spawn(async move {
+        let mut timer = tokio::time::interval(POOL_TRIM_INTERVAL);
+        loop {
+            timer.tick().await;
+            shared.pool.trim();
+        }
+    });
     running.start_upkeep(&runtime, config);
     running.runtime = Some(runtime);
     Ok(running)
