@@ -6,6 +6,7 @@
 //! (`queued.max.request.bytes`), each is read by itself, when there is room for it.
 
 use crate::budget::{Budget, Share};
+use crate::patience::Patience;
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
 use ottla_io::buffers::{BufferPool, capacity_for};
 use ottla_io::clock;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub node: Arc<Node<RealDisk>>,
     pub pool: BufferPool,
     pub budget: Budget,
+    pub patience: Patience,
     /// `socket.request.max.bytes`
     pub frame_bytes_max: usize,
     /// `connections.max.idle.ms`
@@ -113,7 +115,7 @@ impl Serving {
         let next = match self.partial.len() {
             0..4 if self.shared.budget.is_bounded() => self.read_length()?,
             0..4 => self.read_small(&mut out)?,
-            _ => self.read_large(&mut out)?,
+            _ => self.read_large(&mut out).await?,
         };
         out.send(&self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
@@ -143,7 +145,7 @@ impl Serving {
             let Some(count) = try_read(&self.stream, &mut local.scratch[held..])? else { return Ok(Next::Read) };
             self.keep(&[]);
             let (bytes, worker) = (&local.scratch[..held + count], &mut local.worker);
-            let (used, next) = self.handle(bytes, worker, out)?;
+            let (used, next) = handle(&self.shared, &self.connection, bytes, worker, out)?;
             self.keep(&bytes[used..]);
             Ok(next)
         })
@@ -158,7 +160,7 @@ impl Serving {
     }
 
     /// Goes on with a frame whose beginning is kept.
-    fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
+    async fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
         let end = frame_end(&self.partial, self.shared.frame_bytes_max)?.unwrap_or(4);
         let held = self.partial.len();
         if held < end {
@@ -170,14 +172,36 @@ impl Serving {
             return Ok(Next::Read);
         }
         let bytes = std::mem::take(&mut self.partial);
-        let handled = LOCAL.with_borrow_mut(|local| self.handle(&bytes, &mut local.worker, out));
-        let next = handled.map(|(used, next)| {
-            self.keep(&bytes[used..]);
+        let large = bytes.len() >= SCRATCH_BYTES;
+        let handled = match large && self.shared.patience.is_tried(clock::instant()) {
+            true => self.handle_beside(bytes, out).await?,
+            false => Handled::new(&self.shared, &self.connection, bytes, std::mem::take(out)),
+        };
+        *out = handled.out;
+        let next = handled.result.map(|(used, next)| {
+            self.keep(&handled.bytes[used..]);
             next
         });
-        self.shared.pool.give(bytes);
+        self.shared.pool.give(handled.bytes);
         self.share = None;
+        if large {
+            self.shared.patience.note(handled.took, clock::instant());
+            // Others come first after so much: the runtime counts operations, not bytes.
+            tokio::task::yield_now().await;
+        }
         next
+    }
+
+    /// Handles what may be held up by the disk on a thread that may wait.
+    async fn handle_beside(&self, bytes: Vec<u8>, out: &mut Out) -> io::Result<Handled> {
+        let place = self.shared.patience.place().await;
+        let (shared, connection, out) = (Arc::clone(&self.shared), Arc::clone(&self.connection), std::mem::take(out));
+        let handled = tokio::task::spawn_blocking(move || {
+            let handled = Handled::new(&shared, &connection, bytes, out);
+            drop(place);
+            handled
+        });
+        handled.await.map_err(io::Error::other)
     }
 
     /// Sees to room for more of a frame: for as much again as has come, since a length alone makes no memory.
@@ -213,28 +237,6 @@ impl Serving {
         }
         self.partial.clear();
         self.partial.extend_from_slice(rest);
-    }
-
-    /// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
-    fn handle(&self, bytes: &[u8], worker: &mut Worker, out: &mut Out) -> io::Result<(usize, Next)> {
-        let mut used = 0;
-        loop {
-            let end = match frame_end(&bytes[used..], self.shared.frame_bytes_max) {
-                Ok(Some(end)) => end,
-                Ok(None) => break,
-                // What came before it is still answered.
-                Err(error) => return Ok((used, Next::Close(error.to_string()))),
-            };
-            let Some(frame) = bytes.get(used + 4..used + end) else { break };
-            used += end;
-            match self.shared.node.handle(&self.connection, frame, now(), worker) {
-                Answer::Reply(reply) => out.add(reply),
-                Answer::Silence => {}
-                Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
-                Answer::Close(reason) => return Ok((used, Next::Close(reason))),
-            }
-        }
-        Ok((used, Next::Read))
     }
 
     /// Waits for a parked request's answer, and sends it.
@@ -287,6 +289,50 @@ impl Serving {
     fn resume(&self, parked: &mut Box<dyn Parked<RealDisk>>) -> Option<Answer<RealDisk>> {
         LOCAL.with_borrow_mut(|local| parked.resume(&self.shared.node, now(), &mut local.worker))
     }
+}
+
+/// A large frame that was handled, and what came of it.
+struct Handled {
+    bytes: Vec<u8>,
+    out: Out,
+    result: io::Result<(usize, Next)>,
+    took: Duration,
+}
+
+impl Handled {
+    fn new(shared: &Shared, connection: &Arc<Connection>, bytes: Vec<u8>, mut out: Out) -> Self {
+        let began = clock::instant();
+        let result = LOCAL.with_borrow_mut(|local| handle(shared, connection, &bytes, &mut local.worker, &mut out));
+        Self { bytes, out, result, took: clock::instant().saturating_since(began) }
+    }
+}
+
+/// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
+fn handle(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    bytes: &[u8],
+    worker: &mut Worker,
+    out: &mut Out,
+) -> io::Result<(usize, Next)> {
+    let mut used = 0;
+    loop {
+        let end = match frame_end(&bytes[used..], shared.frame_bytes_max) {
+            Ok(Some(end)) => end,
+            Ok(None) => break,
+            // What came before it is still answered.
+            Err(error) => return Ok((used, Next::Close(error.to_string()))),
+        };
+        let Some(frame) = bytes.get(used + 4..used + end) else { break };
+        used += end;
+        match shared.node.handle(connection, frame, now(), worker) {
+            Answer::Reply(reply) => out.add(reply),
+            Answer::Silence => {}
+            Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
+            Answer::Close(reason) => return Ok((used, Next::Close(reason))),
+        }
+    }
+    Ok((used, Next::Read))
 }
 
 /// Comes back when the client has left. Bytes that it sends meanwhile are not taken.

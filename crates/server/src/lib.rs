@@ -5,6 +5,7 @@ pub mod config;
 mod connection;
 mod host;
 mod listen;
+mod patience;
 mod run;
 mod settings;
 pub mod storage;

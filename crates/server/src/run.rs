@@ -5,6 +5,7 @@ use crate::config::{NodeConfig, Roles};
 use crate::connection::Shared;
 use crate::host::{Threads, Woken};
 use crate::listen::{self, Bound};
+use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
 use ottla_broker::{ListenerKind, Node, Now, StartError};
@@ -95,6 +96,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         node: Arc::clone(&node),
         pool: BufferPool::new(budget.bytes_max().map_or(POOL_BYTES, |max| max.min(POOL_BYTES))),
         budget,
+        patience: Patience::default(),
         frame_bytes_max: usize::try_from(config.sockets.request_max_bytes).unwrap_or(0),
         idle_max: match u64::try_from(config.sockets.connections_max_idle_ms) {
             Ok(ms) => Duration::from_millis(ms),
