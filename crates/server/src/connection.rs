@@ -5,6 +5,7 @@
 //! bytes come, never on the word of its length. Where all unfinished frames are to share a bound
 //! (`queued.max.request.bytes`), each is read by itself, when there is room for it.
 
+use crate::admission::{Activity, Source};
 use crate::budget::{Budget, Share};
 use crate::patience::Patience;
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub pool: BufferPool,
     pub budget: Budget,
     pub patience: Patience,
+    /// How many connections there may be.
+    pub limits: Source,
     /// `socket.request.max.bytes`
     pub frame_bytes_max: usize,
     /// `connections.max.idle.ms`
@@ -77,6 +80,8 @@ pub(crate) struct Serving {
     pub waker: Arc<Waker>,
     /// The beginning of a frame, with its length.
     pub partial: Vec<u8>,
+    /// Where it is noted that the client was heard of.
+    pub activity: Activity,
     /// Of the budget: for the frame that is being read.
     pub share: Option<Share>,
 }
@@ -111,6 +116,7 @@ impl Serving {
                 Err(_) => return Ok(Next::Close("it was idle for connections.max.idle.ms".to_owned())),
             }
         }
+        self.activity.note(clock::instant());
         let mut out = Out::default();
         let next = match self.partial.len() {
             0..4 if self.shared.budget.is_bounded() => self.read_length()?,

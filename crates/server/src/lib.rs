@@ -1,5 +1,6 @@
 //! The node as a program: configuration, storage, listeners, start and stop.
 
+mod admission;
 mod budget;
 pub mod config;
 mod connection;
