@@ -156,3 +156,13 @@ fn connections_that_come_too_fast_wait() {
     assert!(begun.elapsed() < Duration::from_secs(1), "the other listener is not slower: {:?}", begun.elapsed());
     node.assert_sound();
 }
+
+#[test]
+fn a_connection_that_is_idle_for_too_long_is_closed() {
+    let (_home, mut node) = two_listeners(&["connections.max.idle.ms=500"]);
+    let begun = Instant::now();
+    let mut idle = served(node.address);
+    assert!(idle.is_closed());
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
+    node.assert_sound();
+}
