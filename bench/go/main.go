@@ -32,6 +32,7 @@ type options struct {
 	rate        int
 	seconds     int
 	connections int
+	streams     string
 }
 
 type figures map[string]float64
@@ -68,6 +69,7 @@ func main() {
 	flags.IntVar(&o.rate, "rate", 0, "records a second")
 	flags.IntVar(&o.seconds, "seconds", 0, "")
 	flags.IntVar(&o.connections, "connections", 0, "")
+	flags.StringVar(&o.streams, "streams", "", "the topic of the streams, where it is another one")
 	flags.Parse(os.Args[2:])
 	ctx, cancel := context.WithTimeout(context.Background(), phaseTimeMax)
 	defer cancel()

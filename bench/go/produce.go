@@ -116,11 +116,23 @@ func one(ctx context.Context, client *kgo.Client, partition int32, value []byte)
 // beside sends small records at a fixed rate while other clients send 1 MB records as fast as they can. Latency counts
 // from when a record was due, so that a stall is told in full.
 func beside(ctx context.Context, o options) (figures, error) {
-	large, err := o.client(kgo.ProducerBatchMaxBytes(1_000_000), kgo.MaxBufferedRecords(16))
-	if err != nil {
-		return nil, err
+	stream := o
+	if o.streams != "" {
+		stream.topic = o.streams
 	}
-	large.Close()
+	// What a partition's first record costs is another case's.
+	for _, first := range []options{o, stream} {
+		client, err := first.client()
+		if err != nil {
+			return nil, err
+		}
+		for partition := range o.partitions {
+			if err := one(ctx, client, int32(partition), make([]byte, o.recordBytes)); err != nil {
+				return nil, err
+			}
+		}
+		client.Close()
+	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var streams sync.WaitGroup
@@ -129,7 +141,7 @@ func beside(ctx context.Context, o options) (figures, error) {
 	value := make([]byte, 900_000)
 	rand.Read(value)
 	for i := range o.clients {
-		client, err := o.client(kgo.ProducerBatchMaxBytes(1_000_000))
+		client, err := stream.client(kgo.ProducerBatchMaxBytes(1_000_000))
 		if err != nil {
 			return nil, err
 		}

@@ -1,16 +1,17 @@
-//! `cargo xtask takeover`: one directory, used by Apache Kafka and Ottla in turn, after clean stops and kills. Each side
+//! `cargo xtask takeover`: two log directories, used by Apache Kafka and Ottla in turn, after clean stops and kills. Each side
 //! must find what the other was told to keep: topics with their ids, records with keys, headers and codecs, the offsets
 //! of a group, the sequence numbers of producers; and after a clean stop it must have nothing to recover.
 //!
 //! `kcat` reads and writes, so that neither side is judged by its own client. Kafka's `dump-log` reads what Ottla wrote.
 
+mod dump;
 mod records;
 mod side;
 
 use crate::compat::{Work, install};
 use anyhow::{Context, Result, ensure};
-use records::{CODECS, Ledger};
-use side::{End, Side, Sides};
+use records::Ledger;
+use side::{End, Home, Side, Sides};
 use std::path::Path;
 use std::process::Command;
 
@@ -64,7 +65,7 @@ fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> 
         let turn = || format!("{}, after {}", side.name(), last.map_or("the formatting".to_owned(), |(s, e)| e.of(s)));
         ledger.check(node.port()).with_context(turn)?;
         ledger.write(node.port(), *side).with_context(turn)?;
-        let ids = topic_ids(home.log_dir())?;
+        let ids = topic_ids(&home)?;
         let said = node.end(*end)?;
         if last.is_none_or(|(_, end)| end == End::Clean) {
             nothing_repaired(*side, &said).with_context(turn)?;
@@ -73,7 +74,7 @@ fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> 
         println!("  {} has read and written {} records, and was {}", side.name(), ledger.count(), end.name());
         last = Some((*side, *end));
     }
-    dump(work, home.log_dir())
+    dump::check(work, &home)
 }
 
 fn nothing_repaired(side: Side, log: &str) -> Result<()> {
@@ -87,35 +88,19 @@ fn nothing_repaired(side: Side, log: &str) -> Result<()> {
     Ok(())
 }
 
-/// What `partition.metadata` says in each folder.
-fn topic_ids(log_dir: &Path) -> Result<Vec<(String, String)>> {
+/// What `partition.metadata` says in each folder, by the folder's path.
+fn topic_ids(home: &Home) -> Result<Vec<(String, String)>> {
     let mut ids = Vec::new();
-    for entry in std::fs::read_dir(log_dir)? {
-        let path = entry?.path();
-        if let Ok(text) = std::fs::read_to_string(path.join("partition.metadata")) {
-            ids.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+    for log_dir in home.log_dirs() {
+        for entry in std::fs::read_dir(log_dir)? {
+            let path = entry?.path();
+            if let Ok(text) = std::fs::read_to_string(path.join("partition.metadata")) {
+                ids.push((path.display().to_string(), text));
+            }
         }
     }
     ids.sort();
     Ok(ids)
-}
-
-/// Kafka's own tool reads every batch and record, and every metadata record, that both have written.
-fn dump(work: &Work, log_dir: &Path) -> Result<()> {
-    let mut files = CODECS.map(|codec| log_dir.join(format!("{}-0/{:020}.log", records::topic(codec), 0))).to_vec();
-    files.push(log_dir.join("__cluster_metadata-0").join(format!("{:020}.log", 0)));
-    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-    let (metadata, data) = names.split_last().context("nothing to dump")?;
-    let told = crate::compat::kafka_tool_output(work, &["dump-log", "--deep-iteration", "--files", &data.join(",")])?;
-    let shown = told.lines().filter(|line| line.contains("isvalid: true") || line.contains("crc:")).count();
-    ensure!(shown > 0, "dump-log shows no batch:\n{told}");
-    ensure!(!told.contains("isvalid: false") && !told.contains("Found"), "dump-log finds fault:\n{told}");
-    let told =
-        crate::compat::kafka_tool_output(work, &["dump-log", "--cluster-metadata-decoder", "--files", metadata])?;
-    ensure!(told.contains("REGISTER_BROKER_RECORD") && told.contains("LeaderChange"), "dump-log:\n{told}");
-    ensure!(!told.contains("Could not") && !told.contains("isvalid: false"), "dump-log finds fault:\n{told}");
-    println!("  dump-log has read {shown} batches and the metadata log");
-    Ok(())
 }
 
 /// Runs a command and gives what it printed.

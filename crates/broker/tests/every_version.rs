@@ -319,6 +319,19 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
             }],
             ..Default::default()
         }),
+        ApiKey::AssignReplicasToDirs => Box::new(AssignReplicasToDirsRequest {
+            broker_id: 1,
+            directories: vec![assign_replicas_to_dirs_request::DirectoryData {
+                id: Uuid([7; 16]),
+                topics: vec![assign_replicas_to_dirs_request::TopicData {
+                    topic_id,
+                    partitions: vec![Default::default()],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
         ApiKey::DescribeQuorum => Box::new(DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {

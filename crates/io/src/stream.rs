@@ -70,7 +70,7 @@ pub async fn write_spliced(
         sent = *place;
         let mut done = 0;
         while done < range.length || !ahead.is_empty() {
-            let mut buffer = pool.take();
+            let mut buffer = pool.take(ahead.len() + (range.length - done).min(STEP));
             let stepped = step(stream, &mut buffer, ahead, range, done).await;
             pool.give(buffer);
             done += stepped?;
@@ -91,9 +91,6 @@ async fn step(
 ) -> io::Result<usize> {
     let count = (range.length - done).min(STEP);
     let start = ahead.len();
-    if buffer.capacity() < start + count {
-        buffer.reserve_exact(start + STEP.max(count) - buffer.len());
-    }
     // What a pooled buffer was filled with last is overwritten: zeroing a megabyte for each step costs as much as reading it.
     if buffer.len() < start + count {
         buffer.resize(start + count, 0);

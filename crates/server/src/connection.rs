@@ -2,18 +2,20 @@
 //! read, and lets others have their turn after each round.
 //!
 //! A frame that is read with others lies in the worker's own buffer; one that does not fit grows in a pooled buffer as its
-//! bytes come, never on the word of its length. How much all unfinished frames may hold is bounded
-//! (`queued.max.request.bytes`): beyond that, sockets are not read.
+//! bytes come, never on the word of its length. Where all unfinished frames are to share a bound
+//! (`queued.max.request.bytes`), each is read by itself, when there is room for it.
 
+use crate::admission::{Activity, Source};
+use crate::budget::{Budget, Share};
+use crate::patience::Patience;
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
-use ottla_io::buffers::BufferPool;
+use ottla_io::buffers::{BufferPool, capacity_for};
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
 use ottla_io::stream::{FileRange, try_read, try_read_more, write_all, write_spliced};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -23,48 +25,13 @@ pub(crate) struct Shared {
     pub node: Arc<Node<RealDisk>>,
     pub pool: BufferPool,
     pub budget: Budget,
+    pub patience: Patience,
+    /// How many connections there may be.
+    pub limits: Source,
     /// `socket.request.max.bytes`
     pub frame_bytes_max: usize,
     /// `connections.max.idle.ms`
     pub idle_max: Duration,
-}
-
-/// How much unfinished frames hold, of what they may.
-pub(crate) struct Budget {
-    bytes_max: Option<u64>,
-    used: AtomicU64,
-    freed: Notify,
-}
-
-impl Budget {
-    /// A negative bound is none.
-    pub(crate) fn new(bytes_max: i64) -> Self {
-        Self { bytes_max: u64::try_from(bytes_max).ok(), used: AtomicU64::new(0), freed: Notify::new() }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.bytes_max.is_some_and(|max| self.used.load(Ordering::Relaxed) >= max)
-    }
-
-    async fn wait(&self) {
-        while self.is_spent() {
-            let freed = self.freed.notified();
-            if self.is_spent() {
-                freed.await;
-            }
-        }
-    }
-
-    fn change(&self, from: usize, to: usize) {
-        if to >= from {
-            self.used.fetch_add((to - from) as u64, Ordering::Relaxed);
-        } else {
-            self.used.fetch_sub((from - to) as u64, Ordering::Relaxed);
-            if self.bytes_max.is_some() {
-                self.freed.notify_waiters();
-            }
-        }
-    }
 }
 
 /// Wakes the connection's task.
@@ -78,8 +45,8 @@ impl Wake for Waker {
 }
 
 const SCRATCH_BYTES: usize = 64 << 10;
-/// The most room that the beginning of a frame gets from the pool, for each of its bytes: a full scratch gets what a frame
-/// of a MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
+/// The most room that a frame gets from the pool, for each byte of it that has come: a full scratch gets what a frame of a
+/// MiB needs, while a few bytes with a great length cannot keep a great buffer from others.
 const ROOM_PER_BYTE: usize = 16;
 
 struct Local {
@@ -113,12 +80,10 @@ pub(crate) struct Serving {
     pub waker: Arc<Waker>,
     /// The beginning of a frame, with its length.
     pub partial: Vec<u8>,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.shared.budget.change(self.partial.len(), 0);
-    }
+    /// Where it is noted that the client was heard of.
+    pub activity: Activity,
+    /// Of the budget: for the frame that is being read.
+    pub share: Option<Share>,
 }
 
 impl Serving {
@@ -145,20 +110,33 @@ impl Serving {
     async fn round(&mut self) -> io::Result<Next> {
         // Frames that were read with one that had to wait come first.
         if !self.has_whole_frame()? {
-            self.shared.budget.wait().await;
+            self.reserve().await?;
             match tokio::time::timeout(self.shared.idle_max, self.stream.readable()).await {
                 Ok(ready) => ready?,
                 Err(_) => return Ok(Next::Close("it was idle for connections.max.idle.ms".to_owned())),
             }
         }
+        self.activity.note(clock::instant());
         let mut out = Out::default();
         let next = match self.partial.len() {
+            0..4 if self.shared.budget.is_bounded() => self.read_length()?,
             0..4 => self.read_small(&mut out)?,
-            _ => self.read_large(&mut out)?,
+            _ => self.read_large(&mut out).await?,
         };
         out.send(&self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
         Ok(next)
+    }
+
+    /// Waits until the frame whose length is known has its room.
+    async fn reserve(&mut self) -> io::Result<()> {
+        if self.share.is_none()
+            && self.shared.budget.is_bounded()
+            && let Some(end) = frame_end(&self.partial, self.shared.frame_bytes_max)?
+        {
+            self.share = self.shared.budget.reserve(end).await;
+        }
+        Ok(())
     }
 
     fn has_whole_frame(&self) -> io::Result<bool> {
@@ -173,73 +151,98 @@ impl Serving {
             let Some(count) = try_read(&self.stream, &mut local.scratch[held..])? else { return Ok(Next::Read) };
             self.keep(&[]);
             let (bytes, worker) = (&local.scratch[..held + count], &mut local.worker);
-            let (used, next) = self.handle(bytes, worker, out)?;
+            let (used, next) = handle(&self.shared, &self.connection, bytes, worker, out)?;
             self.keep(&bytes[used..]);
             Ok(next)
         })
     }
 
+    /// Reads no more than a frame's length: whether there is room for the rest is asked first.
+    fn read_length(&mut self) -> io::Result<Next> {
+        let held = self.partial.len();
+        self.partial.reserve_exact(4 - held);
+        try_read_more(&self.stream, &mut self.partial, 4 - held)?;
+        Ok(Next::Read)
+    }
+
     /// Goes on with a frame whose beginning is kept.
-    fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
+    async fn read_large(&mut self, out: &mut Out) -> io::Result<Next> {
         let end = frame_end(&self.partial, self.shared.frame_bytes_max)?.unwrap_or(4);
         let held = self.partial.len();
         if held < end {
-            // Room for as much again as has come: a length alone makes no memory.
-            let room = end.min((held * 2).max(SCRATCH_BYTES)).max(self.partial.capacity().min(end));
-            self.partial.reserve_exact(room - held);
-            let read = try_read_more(&self.stream, &mut self.partial, room - held);
-            let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
-            self.shared.budget.change(held, held + count);
-            read?;
+            self.make_room(end);
+            let room = self.partial.capacity().min(end);
+            try_read_more(&self.stream, &mut self.partial, room - held)?;
         }
         if self.partial.len() < end {
             return Ok(Next::Read);
         }
         let bytes = std::mem::take(&mut self.partial);
-        let handled = LOCAL.with_borrow_mut(|local| self.handle(&bytes, &mut local.worker, out));
-        self.shared.budget.change(bytes.len(), 0);
-        let next = handled.map(|(used, next)| {
-            self.keep(&bytes[used..]);
+        let large = bytes.len() >= SCRATCH_BYTES;
+        let handled = match large && self.shared.patience.is_tried(clock::instant()) {
+            true => self.handle_beside(bytes, out).await?,
+            false => Handled::new(&self.shared, &self.connection, bytes, std::mem::take(out)),
+        };
+        *out = handled.out;
+        let next = handled.result.map(|(used, next)| {
+            self.keep(&handled.bytes[used..]);
             next
         });
-        self.shared.pool.give(bytes);
+        self.shared.pool.give(handled.bytes);
+        self.share = None;
+        if large {
+            self.shared.patience.note(handled.took, clock::instant());
+            // Others come first after so much: the runtime counts operations, not bytes.
+            tokio::task::yield_now().await;
+        }
         next
+    }
+
+    /// Handles what may be held up by the disk on a thread that may wait.
+    async fn handle_beside(&self, bytes: Vec<u8>, out: &mut Out) -> io::Result<Handled> {
+        let place = self.shared.patience.place().await;
+        let (shared, connection, out) = (Arc::clone(&self.shared), Arc::clone(&self.connection), std::mem::take(out));
+        let handled = tokio::task::spawn_blocking(move || {
+            let handled = Handled::new(&shared, &connection, bytes, out);
+            drop(place);
+            handled
+        });
+        handled.await.map_err(io::Error::other)
+    }
+
+    /// Sees to room for more of a frame: for as much again as has come, since a length alone makes no memory.
+    fn make_room(&mut self, end: usize) {
+        let held = self.partial.len();
+        let room = end.min((held * 2).max(SCRATCH_BYTES));
+        if self.partial.capacity() >= room {
+            return;
+        }
+        let most = self.share.as_ref().map_or(usize::MAX, Share::bytes);
+        let new = capacity_for(room).min(most).max(room);
+        match self.shared.pool.take_between(room, new.max(held * ROOM_PER_BYTE).min(most), end) {
+            Some(mut larger) => {
+                larger.clear();
+                larger.extend_from_slice(&self.partial);
+                self.shared.pool.give(std::mem::replace(&mut self.partial, larger));
+            }
+            None => self.partial.reserve_exact(new - held),
+        }
     }
 
     /// Keeps the beginning of a frame for the next round.
     fn keep(&mut self, rest: &[u8]) {
-        self.shared.budget.change(self.partial.len(), rest.len());
         if rest.is_empty() {
             self.partial = Vec::new();
             return;
         }
-        if self.partial.capacity() == 0 && rest.len() >= 4 {
-            self.partial = self.shared.pool.take_within(rest.len() * ROOM_PER_BYTE);
+        if self.partial.capacity() < rest.len() {
+            let count = rest.len();
+            let wanted = frame_end(rest, self.shared.frame_bytes_max).ok().flatten().unwrap_or(count);
+            let taken = self.shared.pool.take_between(count, count * ROOM_PER_BYTE, wanted);
+            self.partial = taken.unwrap_or_else(|| Vec::with_capacity(count));
         }
         self.partial.clear();
         self.partial.extend_from_slice(rest);
-    }
-
-    /// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
-    fn handle(&self, bytes: &[u8], worker: &mut Worker, out: &mut Out) -> io::Result<(usize, Next)> {
-        let mut used = 0;
-        loop {
-            let end = match frame_end(&bytes[used..], self.shared.frame_bytes_max) {
-                Ok(Some(end)) => end,
-                Ok(None) => break,
-                // What came before it is still answered.
-                Err(error) => return Ok((used, Next::Close(error.to_string()))),
-            };
-            let Some(frame) = bytes.get(used + 4..used + end) else { break };
-            used += end;
-            match self.shared.node.handle(&self.connection, frame, now(), worker) {
-                Answer::Reply(reply) => out.add(reply),
-                Answer::Silence => {}
-                Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
-                Answer::Close(reason) => return Ok((used, Next::Close(reason))),
-            }
-        }
-        Ok((used, Next::Read))
     }
 
     /// Waits for a parked request's answer, and sends it.
@@ -292,6 +295,50 @@ impl Serving {
     fn resume(&self, parked: &mut Box<dyn Parked<RealDisk>>) -> Option<Answer<RealDisk>> {
         LOCAL.with_borrow_mut(|local| parked.resume(&self.shared.node, now(), &mut local.worker))
     }
+}
+
+/// A large frame that was handled, and what came of it.
+struct Handled {
+    bytes: Vec<u8>,
+    out: Out,
+    result: io::Result<(usize, Next)>,
+    took: Duration,
+}
+
+impl Handled {
+    fn new(shared: &Shared, connection: &Arc<Connection>, bytes: Vec<u8>, mut out: Out) -> Self {
+        let began = clock::instant();
+        let result = LOCAL.with_borrow_mut(|local| handle(shared, connection, &bytes, &mut local.worker, &mut out));
+        Self { bytes, out, result, took: clock::instant().saturating_since(began) }
+    }
+}
+
+/// Answers the whole frames in `bytes`, up to one that must wait. Gives how far it came.
+fn handle(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    bytes: &[u8],
+    worker: &mut Worker,
+    out: &mut Out,
+) -> io::Result<(usize, Next)> {
+    let mut used = 0;
+    loop {
+        let end = match frame_end(&bytes[used..], shared.frame_bytes_max) {
+            Ok(Some(end)) => end,
+            Ok(None) => break,
+            // What came before it is still answered.
+            Err(error) => return Ok((used, Next::Close(error.to_string()))),
+        };
+        let Some(frame) = bytes.get(used + 4..used + end) else { break };
+        used += end;
+        match shared.node.handle(connection, frame, now(), worker) {
+            Answer::Reply(reply) => out.add(reply),
+            Answer::Silence => {}
+            Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
+            Answer::Close(reason) => return Ok((used, Next::Close(reason))),
+        }
+    }
+    Ok((used, Next::Read))
 }
 
 /// Comes back when the client has left. Bytes that it sends meanwhile are not taken.

@@ -1,9 +1,12 @@
 //! The node as a program: configuration, storage, listeners, start and stop.
 
+mod admission;
+mod budget;
 pub mod config;
 mod connection;
 mod host;
 mod listen;
+mod patience;
 mod run;
 mod settings;
 pub mod storage;

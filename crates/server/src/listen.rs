@@ -1,8 +1,10 @@
 //! Listeners: sockets that take connections and give each a task of its own.
 
+use crate::admission::{Admission, TooMany};
 use crate::config::{Listener, SecurityProtocol, SocketSettings};
 use crate::connection::{Serving, Shared, Waker};
 use ottla_broker::{Connection, ListenerKind};
+use ottla_io::clock;
 use ottla_security::{ClientHost, Principal};
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -64,7 +66,7 @@ fn listen(address: SocketAddr, any: bool, settings: &SocketSettings) -> io::Resu
 
 impl Bound {
     /// Takes connections until the runtime ends.
-    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind) {
+    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind, admission: Arc<Admission>) {
         let socket = match tokio::net::TcpListener::from_std(self.socket) {
             Ok(socket) => socket,
             Err(error) => {
@@ -82,6 +84,15 @@ impl Bound {
                     continue;
                 }
             };
+            let ip = address.ip().to_canonical();
+            let limits = || shared.limits.limits(&shared.node.published().image);
+            let place = match admission.admit(&name, ip, limits, clock::instant).await {
+                Ok(place) => place,
+                Err(TooMany(max)) => {
+                    tracing::info!("a connection of {ip} is closed: the address has the {max} that it may have");
+                    continue;
+                }
+            };
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!("a connection is gone before it began: {error}");
                 continue;
@@ -91,11 +102,19 @@ impl Bound {
                 listener: Arc::clone(&name),
                 kind,
                 principal: Principal::anonymous(),
-                host: ClientHost::new(address.ip().to_canonical()),
+                host: ClientHost::new(ip),
                 waker: Arc::clone(&waker) as _,
             });
-            let serving = Serving { shared: Arc::clone(&shared), stream, connection, waker, partial: Vec::new() };
-            tokio::spawn(serving.run());
+            let serving = Serving {
+                shared: Arc::clone(&shared),
+                stream,
+                connection,
+                waker,
+                partial: Vec::new(),
+                activity: place.activity(),
+                share: None,
+            };
+            tokio::spawn(place.hold(serving.run()));
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A running node: bound sockets, the node behind them, its threads and its runtime; and its orderly end.
 
+use crate::admission::{Admission, Source};
+use crate::budget::Budget;
 use crate::config::{NodeConfig, Roles};
-use crate::connection::{Budget, Shared};
+use crate::connection::Shared;
 use crate::host::{Threads, Woken};
 use crate::listen::{self, Bound};
+use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
 use ottla_broker::{ListenerKind, Node, Now, StartError};
@@ -12,8 +15,8 @@ use ottla_io::clock;
 use ottla_io::disk::RealDisk;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -49,6 +52,8 @@ pub struct Running {
 
 /// The most bytes of free buffers that are kept.
 const POOL_BYTES: usize = 64 << 20;
+/// How often room is given back that nobody has used meanwhile.
+const POOL_TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// Where there is no deadline.
 const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
@@ -63,6 +68,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     if config.identity.roles != Roles::Combined {
         return Err(RunError::Roles);
     }
+    let listener_names: Vec<String> = config.network.listeners.iter().map(|listener| listener.name.clone()).collect();
     let cluster_id = storage::cluster_id(config).map_err(RunError::Storage)?;
     // Bound first, so that a port in use is found before anything is written; served last.
     let bound = config.network.listeners.iter().map(|listener| {
@@ -87,10 +93,19 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Thread)?;
+    let budget = Budget::new(config.sockets.queued_max_request_bytes);
     let shared = Arc::new(Shared {
         node: Arc::clone(&node),
-        pool: BufferPool::new(POOL_BYTES),
-        budget: Budget::new(config.sockets.queued_max_request_bytes),
+        pool: BufferPool::new(budget.bytes_max().map_or(POOL_BYTES, |max| max.min(POOL_BYTES))),
+        budget,
+        patience: Patience::default(),
+        limits: Source {
+            node_id: config.identity.node_id.to_string(),
+            file: config.file.clone(),
+            listeners: listener_names,
+            inter_broker_listener: config.network.inter_broker_listener_name.clone(),
+            last: Mutex::default(),
+        },
         frame_bytes_max: usize::try_from(config.sockets.request_max_bytes).unwrap_or(0),
         idle_max: match u64::try_from(config.sockets.connections_max_idle_ms) {
             Ok(ms) => Duration::from_millis(ms),
@@ -108,13 +123,21 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         log_dirs: config.directories.log_dirs.clone(),
     };
     running.start_threads(config)?;
-    for bound in bound {
-        let kind = match config.network.is_controller_listener(&bound.listener.name) {
-            true => ListenerKind::Controller,
-            false => ListenerKind::Broker,
-        };
-        runtime.spawn(bound.serve(Arc::clone(&shared), kind));
+    let (of_controller, of_broker): (Vec<Bound>, Vec<Bound>) =
+        bound.into_iter().partition(|bound| config.network.is_controller_listener(&bound.listener.name));
+    for (kind, bound) in [(ListenerKind::Controller, of_controller), (ListenerKind::Broker, of_broker)] {
+        let admission = Admission::new(bound.iter().map(|bound| bound.listener.name.as_str().into()));
+        for bound in bound {
+            runtime.spawn(bound.serve(Arc::clone(&shared), kind, Arc::clone(&admission)));
+        }
     }
+    runtime.spawn(async move {
+        let mut timer = tokio::time::interval(POOL_TRIM_INTERVAL);
+        loop {
+            timer.tick().await;
+            shared.pool.trim();
+        }
+    });
     running.start_upkeep(&runtime, config);
     running.runtime = Some(runtime);
     Ok(running)

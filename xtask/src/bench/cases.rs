@@ -3,6 +3,7 @@
 use super::Bench;
 use super::load::{Figures, Load, figure};
 use super::results::{Better, Goal, Measure, Results};
+use super::slow_disk::SlowDisk;
 use super::system::{Home, Process, Program};
 use anyhow::Result;
 use std::fs::File;
@@ -23,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "latency", run: latency },
     Case { name: "partitions", run: partitions },
     Case { name: "beside", run: beside },
+    Case { name: "slow-disk", run: slow_disk },
     Case { name: "connections", run: connections },
     Case { name: "restart", run: restart },
 ];
@@ -306,6 +308,44 @@ fn beside(session: &mut Session<'_>) -> Result<()> {
     let rate = figure(&found, "bytes")? / 1e9 / figure(&found, "seconds")?;
     session.add(more("beside streams", "the streams", "GB/s"), rate);
     session.load(&["delete", "-topic", "beside"]).map(|_| ())
+}
+
+/// The same beside streams that the disk cannot take, into a node of its own.
+fn slow_disk(session: &mut Session<'_>) -> Result<()> {
+    let case = "beside streams, slow disk";
+    if let Some(reason) = SlowDisk::lacks() {
+        println!("  {case}: skipped, {reason}");
+        return Ok(());
+    }
+    let disk = SlowDisk::mount(session.bench)?;
+    let dir = session.bench.work.join(format!("{}-slow", session.program.system.name()));
+    let home = Home::with_data(session.bench, session.program, dir, &disk.path().join("data"))?;
+    let load = |words: &[&str]| Load::spawn(session.bench, home.port, &session.log, words);
+    let mut waiting = load(&["first", "-topic", "first"])?;
+    waiting.line("ready")?;
+    let (mut process, _) = home.start(session.program)?;
+    waiting.figures()?;
+    let common = "-clients 4 -rate 2000 -record-bytes 100 -acks all -partitions 8";
+    let common: Vec<&str> = common.split(' ').collect();
+    for topic in ["warm", "warm-streams", "slow", "slow-streams"] {
+        load(&["topic", "-topic", topic, "-partitions", "8"])?.figures()?;
+    }
+    let words = "small -topic warm -partitions 8 -records 100000 -record-bytes 100 -clients 32 -acks all";
+    let mut small = load(&words.split(' ').collect::<Vec<_>>())?;
+    small.line("ready")?;
+    small.go_on()?;
+    small.figures()?;
+    load(&[&["beside", "-topic", "warm", "-streams", "warm-streams", "-seconds", "3"], &*common].concat())?
+        .figures()?;
+    let words = [&["beside", "-topic", "slow", "-streams", "slow-streams", "-seconds", "10"], &*common].concat();
+    let found = load(&words)?.figures()?;
+    process.stop()?;
+    drop(disk);
+    home.remove()?;
+    session.percentiles(case, &found, [None, Some(Goal::Absolute(20.0)), None])?;
+    let rate = figure(&found, "bytes")? / 1e9 / figure(&found, "seconds")?;
+    session.add(more(case, "the streams", "GB/s"), rate);
+    Ok(())
 }
 
 fn connections(session: &mut Session<'_>) -> Result<()> {

@@ -9,6 +9,7 @@ mod limit;
 mod load;
 mod report;
 mod results;
+mod slow_disk;
 mod system;
 
 use crate::compat::{Work, install};
@@ -41,6 +42,8 @@ pub(crate) struct Bench {
     pub(crate) work: PathBuf,
     /// The program that makes the load.
     pub(crate) load: PathBuf,
+    /// The program that makes a disk slow.
+    pub(crate) slow_disk: PathBuf,
 }
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
@@ -103,12 +106,15 @@ fn prepare(root: &Path) -> Result<Bench> {
     let go_dir = work.join("go");
     std::fs::create_dir_all(&go_dir)?;
     let load = go_dir.join("load");
-    let mut go = Command::new("go");
-    go.current_dir(dir.join("go")).args(["build", "-o"]).arg(&load).arg(".");
-    // A module cache that its owner may delete.
-    go.env("GOMODCACHE", go_dir.join("modules")).env("GOCACHE", go_dir.join("cache")).env("GOFLAGS", "-modcacherw");
-    install::quietly(&compat, "bench-go", &mut go)?;
-    Ok(Bench { compat, dir, work, load })
+    let slow_disk = go_dir.join("slowdisk");
+    for (program, package) in [(&load, "."), (&slow_disk, "./slowdisk")] {
+        let mut go = Command::new("go");
+        go.current_dir(dir.join("go")).args(["build", "-o"]).arg(program).arg(package);
+        // A module cache that its owner may delete.
+        go.env("GOMODCACHE", go_dir.join("modules")).env("GOCACHE", go_dir.join("cache")).env("GOFLAGS", "-modcacherw");
+        install::quietly(&compat, "bench-go", &mut go)?;
+    }
+    Ok(Bench { compat, dir, work, load, slow_disk })
 }
 
 #[cfg(test)]

@@ -83,6 +83,12 @@ impl Home {
     /// Formats a fresh directory.
     pub(crate) fn new(bench: &Bench, program: &Program) -> Result<Self> {
         let dir = bench.work.join(program.system.name());
+        let data = dir.join("data");
+        Self::with_data(bench, program, dir, &data)
+    }
+
+    /// The same, with the data elsewhere.
+    pub(crate) fn with_data(bench: &Bench, program: &Program, dir: PathBuf, data: &Path) -> Result<Self> {
         remove(&dir)?;
         std::fs::create_dir_all(&dir)?;
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
@@ -90,7 +96,7 @@ impl Home {
         let text = std::fs::read_to_string(bench.dir.join("node.properties"))?
             .replace("{port}", &port.to_string())
             .replace("{controller_port}", &controller_port.to_string())
-            .replace("{log_dir}", &dir.join("data").display().to_string());
+            .replace("{log_dir}", &data.display().to_string());
         let properties = dir.join("server.properties");
         std::fs::write(&properties, text)?;
         let mut format = command(&program.format);

@@ -1,11 +1,12 @@
-//! Apache Kafka and Ottla on the same directory, one at a time.
+//! Apache Kafka and Ottla on the same directories, one at a time.
 
+use super::records::PARTITIONS;
 use crate::compat::node::{Program, command, free_ports, kafka, ottla, wait};
 use crate::compat::{KAFKA_VERSION, Work, install};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -55,16 +56,17 @@ pub(super) struct Sides {
     ottla: Program,
 }
 
-/// A directory that both use, with its properties file.
+/// The log directories that both use, with their properties file.
 pub(super) struct Home {
     dir: TempDir,
-    log_dir: PathBuf,
+    log_dirs: [PathBuf; 2],
     port: u16,
 }
 
 impl Home {
-    pub(super) fn log_dir(&self) -> &Path {
-        &self.log_dir
+    /// The metadata lies in the first.
+    pub(super) fn log_dirs(&self) -> &[PathBuf] {
+        &self.log_dirs
     }
 
     fn properties(&self) -> PathBuf {
@@ -92,14 +94,16 @@ impl Sides {
 
     pub(super) fn format(&self, work: &Work, side: Side, dir: TempDir) -> Result<Home> {
         let [port, controller_port] = free_ports()?;
-        let log_dir = dir.path().join("data");
+        let log_dirs = ["data-1", "data-2"].map(|name| dir.path().join(name));
+        let [first, second] = log_dirs.each_ref().map(|path| path.display());
         let text = std::fs::read_to_string(work.compat.join("node.properties"))?
             .replace("{port}", &port.to_string())
             .replace("{controller_port}", &controller_port.to_string())
             .replace("{advertised_port}", &port.to_string())
             .replace("{advertised_controller_port}", &controller_port.to_string())
-            .replace("{log_dir}", &log_dir.display().to_string());
-        let home = Home { dir, log_dir, port };
+            .replace("{log_dir}", &format!("{first},{second}"))
+            .replace("num.partitions=1\n", &format!("num.partitions={PARTITIONS}\n"));
+        let home = Home { dir, log_dirs, port };
         std::fs::write(home.properties(), text)?;
         let mut format = command(&self.program(side).format);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(home.properties()).arg("--standalone");

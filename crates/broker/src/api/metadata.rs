@@ -179,8 +179,7 @@ pub(super) fn offline_replicas(context: &Context, image: &Image, partition: &Par
     let reachable = |id: &i32| {
         image.brokers.get(id).is_some_and(|broker| {
             let directory = partition.directory_of(*id).unwrap_or(Uuid::UNASSIGNED_DIR);
-            let reserved = u128::from_be_bytes(directory.0) < 100 && directory != Uuid::LOST_DIR;
-            let online = reserved || broker.log_dirs.contains(&directory) || broker.log_dirs.is_empty();
+            let online = broker.has_online_directory(directory);
             !broker.fenced && online && broker.endpoint(&context.connection.listener).is_some()
         })
     };

@@ -28,7 +28,7 @@ use ottla_machine::Disk;
 use ottla_wire::{ApiKey, Reader};
 use std::sync::Arc;
 
-/// The APIs that are done, in all the versions that they tell. No other is told or answered.
+/// The APIs that are done, in all the versions that they tell, and that a broker's listener answers.
 const FINISHED: &[ApiKey] = &[
     ApiKey::Produce,
     ApiKey::Fetch,
@@ -66,7 +66,7 @@ const FINISHED: &[ApiKey] = &[
     ApiKey::DescribeTopicPartitions,
 ];
 
-/// Of the finished ones, those that a controller's listener answers.
+/// Those that a controller's listener answers. No other is told or answered.
 const FINISHED_ON_CONTROLLER: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
@@ -80,10 +80,11 @@ const FINISHED_ON_CONTROLLER: &[ApiKey] = &[
     ApiKey::IncrementalAlterConfigs,
     ApiKey::DescribeCluster,
     ApiKey::DescribeQuorum,
+    ApiKey::AssignReplicasToDirs,
 ];
 
 pub(crate) fn is_finished(key: ApiKey) -> bool {
-    FINISHED.contains(&key)
+    FINISHED.contains(&key) || FINISHED_ON_CONTROLLER.contains(&key)
 }
 
 /// The APIs that a listener tells and answers.

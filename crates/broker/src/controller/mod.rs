@@ -3,6 +3,7 @@
 
 pub(crate) mod acls;
 pub(crate) mod alter_configs;
+mod assign_replicas_to_dirs;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
@@ -55,6 +56,7 @@ pub(crate) fn decide(desk: &mut Desk<'_>, asker: &Asker, body: &[u8]) -> Result<
         ApiKey::IncrementalAlterConfigs => alter_configs::decide(desk, asker, &read(context, &mut reader)?),
         ApiKey::CreateAcls => acls::decide_create(desk, asker, &read(context, &mut reader)?),
         ApiKey::DeleteAcls => acls::decide_delete(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AssignReplicasToDirs => assign_replicas_to_dirs::decide(desk, asker, &read(context, &mut reader)?),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })
 }

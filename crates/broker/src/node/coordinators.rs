@@ -253,11 +253,13 @@ impl<D: Disk> Node<D> {
     /// When [`Node::handle_timeouts`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         let deadlines = self.coordinators.all();
-        let next = deadlines.iter().map(|hosted| hosted.deadline.load(Ordering::Acquire)).min()?;
-        (next != NO_DEADLINE).then_some(Instant(next))
+        let next = deadlines.iter().map(|hosted| hosted.deadline.load(Ordering::Acquire)).min();
+        let next = next.filter(|next| *next != NO_DEADLINE).map(Instant);
+        next.into_iter().chain(self.assignments_due()).min()
     }
 
-    /// Does what is due: sessions that ran out, rebalances that waited long enough, offsets that expired.
+    /// Does what is due: sessions that ran out, rebalances that waited long enough, offsets that expired, directories that
+    /// are still to be told.
     pub fn handle_timeouts(&self, now: crate::request::Now) {
         for hosted in self.coordinators.all() {
             if hosted.deadline.load(Ordering::Acquire) > now.instant.0 {
@@ -269,6 +271,7 @@ impl<D: Disk> Node<D> {
             shard.handle_timeout(&mut env);
             hosted.deliver(&mut shard);
         }
+        self.handle_assignments(now);
     }
 
     /// Elections and resignations of shards, and offsets of topics that are gone.

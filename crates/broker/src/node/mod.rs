@@ -4,6 +4,7 @@
 //! Locks, in the order in which they are taken: the controller's (held through a step), a coordinator shard's, a
 //! partition's append. Readers take none but the image's, which is a load of a pointer.
 
+mod assignments;
 mod coordinators;
 mod directories;
 mod host;
@@ -31,6 +32,7 @@ pub(crate) use upkeep::sync_if_rolled;
 use crate::controller::create_topics::Creations;
 use crate::request::{Answer, Connection, Now, Worker};
 use arc_swap::ArcSwap;
+use assignments::Assignments;
 use directories::Directories;
 use ottla_machine::{Disk, Seed};
 use ottla_metadata::image::Image;
@@ -90,6 +92,7 @@ pub struct Node<D: Disk> {
     operations: Mutex<Vec<Operation>>,
     pub(crate) sessions: Mutex<FetchSessions>,
     producer_ids: Arc<Mutex<ProducerIds>>,
+    assignments: Arc<Mutex<Assignments>>,
     pub(crate) coordinators: Coordinators<D>,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,

@@ -38,6 +38,7 @@ impl<D: Disk> Node<D> {
         let next = Arc::new(next);
         self.published.store(Arc::clone(&next));
         self.after_publication(&next, &delta, now);
+        self.send_assignments(&next);
     }
 
     fn authorizer(&self, image: &Image) -> Arc<dyn Authorizer> {
@@ -100,6 +101,7 @@ impl<D: Disk> Node<D> {
                     }
                 }
             }
+            self.note_assignments(image, topic, &hosted);
             next.hosted.insert(topic.id, Arc::new(hosted));
         }
     }

@@ -33,7 +33,13 @@ impl<D: Disk> Node<D> {
         let bootstrap = bootstrap.records()?;
         let records = activation_records(&quorum.loader, &bootstrap, settings.controller.min_insync_replicas);
         quorum.append(&records, now.wall).map_err(|error| StartError::Metadata(error.to_string()))?;
-        let state = ControllerState { quorum, sessions: BTreeMap::new(), seed: Seed(seed.draw()), failed: None };
+        let state = ControllerState {
+            quorum,
+            sessions: BTreeMap::new(),
+            seed: Seed(seed.draw()),
+            snapshot_not_before: None,
+            failed: None,
+        };
         let nothing = Published {
             offset: -1,
             leader_epoch: -1,
@@ -52,6 +58,7 @@ impl<D: Disk> Node<D> {
             operations: Mutex::default(),
             sessions: Mutex::new(FetchSessions::new(settings.sessions)),
             producer_ids: Arc::default(),
+            assignments: Arc::default(),
             coordinators: Coordinators::new(&settings),
             creating: Arc::default(),
             seed: Mutex::new(seed),
@@ -66,7 +73,10 @@ impl<D: Disk> Node<D> {
         let epoch = node.settle(&slot, now).map_err(failed)?;
         let slot = node.beat(epoch, Wish::Serve);
         match node.settle(&slot, now).map_err(failed)? {
-            BrokerState::Unfenced => Ok(node),
+            BrokerState::Unfenced => {
+                node.begin_assignments();
+                Ok(node)
+            }
             state => Err(StartError::Registration(format!("the controller keeps it {state:?}"))),
         }
     }

@@ -8,6 +8,7 @@ use ottla_machine::{Disk, Instant, Seed};
 use ottla_metadata::controller::{Controller, VersionedRecord};
 use ottla_wire::ErrorCode;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a decision came to: records, and what to do once they are committed, or with the error that kept them from it.
 pub(crate) struct Decided {
@@ -47,10 +48,15 @@ pub(crate) struct ControllerState<D: Disk> {
     pub quorum: Quorum<D>,
     pub sessions: BTreeMap<i32, BrokerSession>,
     pub seed: Seed,
+    /// After a failure: when the next snapshot may be tried.
+    pub snapshot_not_before: Option<Instant>,
     /// Why the metadata log takes nothing any more.
     pub failed: Option<String>,
 }
 
+/// How long a metadata snapshot that could not be written is left alone: a full disk is told of once in that time, and the
+/// steps between do not each write a part of it in vain.
+const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// The most operations that share one sync.
 const OPERATIONS_PER_STEP: usize = 1000;
 
@@ -92,9 +98,7 @@ impl<D: Disk> Node<D> {
         };
         if result.is_ok() {
             self.publish(&mut state, now);
-            if let Err(error) = state.quorum.snapshot_if_due(self.settings().snapshot_after_bytes, now.wall) {
-                tracing::warn!("a metadata snapshot cannot be written; it is tried again later: {error}");
-            }
+            self.snapshot_if_due(&mut state, now);
         }
         let failed = state.failed.clone();
         // Answers are given with no lock held.
@@ -103,6 +107,18 @@ impl<D: Disk> Node<D> {
             finish(appended.and(result));
         }
         failed.map_or(Ok(more), Err)
+    }
+
+    fn snapshot_if_due(&self, state: &mut ControllerState<D>, now: Now) {
+        if state.snapshot_not_before.is_some_and(|at| now.instant < at) {
+            return;
+        }
+        let written = state.quorum.snapshot_if_due(self.settings().snapshot_after_bytes, now.wall);
+        state.snapshot_not_before = written.err().map(|error| {
+            let seconds = SNAPSHOT_RETRY_INTERVAL.as_secs();
+            tracing::warn!("a metadata snapshot cannot be written; it is tried again in {seconds} s: {error}");
+            now.instant + SNAPSHOT_RETRY_INTERVAL
+        });
     }
 
     fn decide(&self, state: &mut ControllerState<D>, operation: Operation, now: Now) -> (Finish, Appended) {

@@ -1,9 +1,16 @@
 //! The disk runs full: what needs room is refused with Kafka's error, the rest goes on, and all works again when there is
 //! room. Nothing that was acknowledged is lost, and nothing that was refused appears.
 
-use crate::harness::Fixture;
+use crate::harness::{Fixture, LOG_DIR};
+use ottla_broker::Authorization;
+use ottla_machine::Disk;
 use ottla_wire::api::{InitProducerIdRequest, InitProducerIdResponse};
 use ottla_wire::{ApiKey, ErrorCode};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tracing::span;
 
 const STORAGE_ERROR: i16 = ErrorCode::KafkaStorageError as i16;
 
@@ -101,4 +108,64 @@ fn metadata_that_finds_no_room_is_refused_and_the_node_lives() {
         assert_eq!(fixture.topics(&fixture.admin).len(), 2);
         assert_eq!(fixture.read_all("during", 19), [b"value"]);
     }
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn a_snapshot_that_finds_no_room_is_tried_and_told_of_now_and_then() {
+    let mut fixture = Fixture::with(
+        Authorization::None,
+        &[("metadata.log.max.record.bytes.between.snapshots", "2000"), ("broker.session.timeout.ms", "10000000")],
+    );
+    let snapshots = |fixture: &Fixture| {
+        let files = fixture.disk.list(&Path::new(LOG_DIR).join("__cluster_metadata-0")).unwrap();
+        files.iter().filter(|entry| entry.to_string_lossy().ends_with(".checkpoint")).count()
+    };
+    while snapshots(&fixture) == 0 {
+        assert_eq!(fixture.create_topic(&format!("t{}", fixture.topics(&fixture.admin).len()), 1).0, 0);
+    }
+    let warnings = Warnings::default();
+    let told = || warnings.0.load(Ordering::SeqCst);
+    tracing::subscriber::with_default(warnings.clone(), || {
+        // A topic's records fit, and a snapshot does not.
+        let more = |topic: String| {
+            fixture.disk.set_capacity(Some(fixture.disk.used() + 500));
+            assert_eq!(fixture.create_topic(&topic, 1).0, 0);
+        };
+        (0..50).for_each(|number| more(format!("u{number}")));
+        assert_eq!((told(), snapshots(&fixture)), (1, 1));
+        fixture.pass(Duration::from_secs(29));
+        assert_eq!(fixture.create_topic("v", 1).0, 0);
+        assert_eq!(told(), 1);
+        fixture.pass(Duration::from_secs(1));
+        fixture.disk.set_capacity(Some(fixture.disk.used() + 500));
+        assert_eq!(fixture.create_topic("w", 1).0, 0);
+        assert_eq!((told(), snapshots(&fixture)), (2, 1));
+        fixture.disk.set_capacity(None);
+        fixture.pass(Duration::from_secs(30));
+        assert_eq!(fixture.create_topic("x", 1).0, 0);
+        assert_eq!((told(), snapshots(&fixture)), (2, 2));
+    });
 }

@@ -27,7 +27,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
-const LOG_DIR: &str = "/data";
+pub const LOG_DIR: &str = "/data";
+/// A second one, where a test asks for it.
+pub const OTHER_LOG_DIR: &str = "/more";
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
 
@@ -124,7 +126,13 @@ pub struct Fixture {
     now: Now,
     file: BTreeMap<String, String>,
     authorization: Authorization,
+    pub log_dirs: Vec<&'static str>,
     starts: u64,
+}
+
+/// The id of one of the two log directories.
+pub fn directory_id(path: &str) -> Uuid {
+    Uuid([if path == LOG_DIR { 7 } else { 8 }; 16])
 }
 
 impl Fixture {
@@ -133,11 +141,18 @@ impl Fixture {
     }
 
     pub fn with(authorization: Authorization, file: &[(&str, &str)]) -> Self {
+        Self::with_log_dirs(&[LOG_DIR], authorization, file)
+    }
+
+    /// The metadata lies in the first of them.
+    pub fn with_log_dirs(log_dirs: &[&'static str], authorization: Authorization, file: &[(&str, &str)]) -> Self {
         let disk = MemDisk::new();
-        let mut files = LogDirectory::open(disk.clone(), Path::new(LOG_DIR)).unwrap();
-        let directory_id = Some(TopicId([7; 16]));
-        files.write_meta(MetaProperties { cluster_id: CLUSTER.to_owned(), node_id: 1, directory_id }).unwrap();
-        drop(files);
+        let log_dirs = log_dirs.to_vec();
+        for path in &log_dirs {
+            let mut files = LogDirectory::open(disk.clone(), Path::new(path)).unwrap();
+            let directory_id = Some(TopicId(directory_id(path).0));
+            files.write_meta(MetaProperties { cluster_id: CLUSTER.to_owned(), node_id: 1, directory_id }).unwrap();
+        }
         let mut text: BTreeMap<String, String> =
             [("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "2")]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -145,9 +160,11 @@ impl Fixture {
         text.extend(file.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let now = Now { instant: Instant::from_millis(1_000_000), wall: Timestamp(1_700_000_000_000) };
         let host = Arc::default();
-        let node = start(&disk, &host, &text, &authorization, 0, now).unwrap();
+        let node = start(&disk, &host, &text, &authorization, &log_dirs, 0, now).unwrap();
         let admin = client("admin");
-        Self { disk, node, admin, host, now, file: text, authorization, starts: 0 }
+        let fixture = Self { disk, node, admin, host, now, file: text, authorization, log_dirs, starts: 0 };
+        fixture.settle();
+        fixture
     }
 
     /// Starts the node anew on what the disk holds.
@@ -155,7 +172,8 @@ impl Fixture {
         self.starts += 1;
         self.pass(Duration::from_millis(100));
         self.host = Arc::default();
-        self.node = start(&self.disk, &self.host, &self.file, &self.authorization, self.starts, self.now).unwrap();
+        let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
+        self.node = start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now).unwrap();
         self.settle();
     }
 
@@ -361,10 +379,19 @@ pub fn values_of(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 pub fn client(user: &str) -> Client {
+    client_of(user, "PLAINTEXT", ListenerKind::Broker)
+}
+
+/// A connection to the controller's listener.
+pub fn controller_client(user: &str) -> Client {
+    client_of(user, "CONTROLLER", ListenerKind::Controller)
+}
+
+fn client_of(user: &str, listener: &str, kind: ListenerKind) -> Client {
     let woken = Arc::new(Woken::default());
     let connection = Connection {
-        listener: "PLAINTEXT".into(),
-        kind: ListenerKind::Broker,
+        listener: listener.into(),
+        kind,
         principal: Principal::user(user),
         host: ClientHost::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         waker: Arc::clone(&woken) as _,
@@ -377,6 +404,7 @@ fn start(
     host: &Arc<TestHost>,
     file: &BTreeMap<String, String>,
     authorization: &Authorization,
+    log_dirs: &[&str],
     starts: u64,
     now: Now,
 ) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
@@ -389,8 +417,8 @@ fn start(
         rack: None,
         advertised: vec![endpoint("PLAINTEXT", 9092)],
         advertised_controllers: vec![endpoint("CONTROLLER", 9093)],
-        log_dirs: vec![PathBuf::from(LOG_DIR)],
-        metadata_log_dir: PathBuf::from(LOG_DIR),
+        log_dirs: log_dirs.iter().map(PathBuf::from).collect(),
+        metadata_log_dir: PathBuf::from(log_dirs[0]),
         static_voters: VoterSet(vec![voter]),
         authorization: authorization.clone(),
     };

@@ -5,6 +5,7 @@
 
 mod acls;
 mod crashes;
+mod directories;
 mod fetches;
 mod full_disk;
 mod groups;

@@ -8,6 +8,7 @@ mod acls;
 mod activation;
 mod brokers;
 mod configs;
+mod directories;
 mod partition_change;
 mod placement;
 mod producer_ids;

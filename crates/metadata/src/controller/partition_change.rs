@@ -1,7 +1,8 @@
 //! How a partition changes when brokers come and go: its ISR, its eligible leader replicas (KIP-966), and its leader.
 
 use super::{Controller, VersionedRecord};
-use crate::image::{LEADER_UNCHANGED, NO_LEADER, Partition, Topic};
+use crate::image::{Broker, LEADER_UNCHANGED, NO_LEADER, Partition, Topic};
+use ottla_wire::Uuid;
 use ottla_wire::metadata::PartitionChangeRecord;
 
 /// What happened to a broker.
@@ -13,6 +14,8 @@ pub(super) enum Event {
     Added(i32),
     /// It came back and may have lost what it had.
     UncleanShutdown(i32),
+    /// It told in which directory its replica lies.
+    Assigned(i32, Uuid),
 }
 
 const RECOVERING: i8 = 1;
@@ -26,6 +29,7 @@ impl Controller<'_> {
                 let concerned = match event {
                     Event::Removed(id) => partition.isr.contains(&id),
                     Event::Added(_) => partition.leader == NO_LEADER,
+                    Event::Assigned(id, _) => partition.replicas.contains(&id),
                     Event::UncleanShutdown(id) => {
                         partition.isr.contains(&id) || partition.eligible_leader_replicas.contains(&id)
                     }
@@ -38,6 +42,28 @@ impl Controller<'_> {
         records
     }
 
+    /// What changes when a broker has a replica in this directory.
+    pub(super) fn assign_directory(
+        &self,
+        topic: &Topic,
+        index: i32,
+        partition: &Partition,
+        (broker, directory): (i32, Uuid),
+    ) -> Option<PartitionChangeRecord<'static>> {
+        self.change(topic, index, partition, Event::Assigned(broker, directory))
+    }
+
+    /// What changes when a broker cannot serve one of its replicas.
+    pub(super) fn remove_replica(
+        &self,
+        topic: &Topic,
+        index: i32,
+        partition: &Partition,
+        broker: i32,
+    ) -> Option<PartitionChangeRecord<'static>> {
+        self.change(topic, index, partition, Event::Removed(broker))
+    }
+
     fn change(
         &self,
         topic: &Topic,
@@ -48,11 +74,18 @@ impl Controller<'_> {
         let elr_enabled = self.image.has_elr();
         let gone = match event {
             Event::Removed(id) | Event::UncleanShutdown(id) => Some(id),
-            Event::Added(_) => None,
+            Event::Added(_) | Event::Assigned(..) => None,
         };
         let acceptable = |id: i32| {
+            let online = |broker: &Broker| {
+                partition.directory_of(id).is_some_and(|directory| broker.has_online_directory(directory))
+            };
             Some(id) != gone
-                && (event == Event::Added(id) || self.image.brokers.get(&id).is_some_and(|broker| broker.is_active()))
+                && self
+                    .image
+                    .brokers
+                    .get(&id)
+                    .is_some_and(|broker| (event == Event::Added(id) || broker.is_active()) && online(broker))
         };
         let mut isr: Vec<i32> = partition.isr.iter().copied().filter(|id| Some(*id) != gone).collect();
         let mut elr = Vec::new();
@@ -69,7 +102,8 @@ impl Controller<'_> {
             [id] if elr_enabled && elr.is_empty() && isr.is_empty() && acceptable(*id) => Some(*id),
             _ => None,
         };
-        let unclean_allowed = self.unclean_leader_election(&topic.name);
+        // Who tells of a directory asks for no election that may lose records.
+        let unclean_allowed = !matches!(event, Event::Assigned(..)) && self.unclean_leader_election(&topic.name);
         let any = || partition.replicas.iter().copied().find(|id| unclean_allowed && acceptable(*id));
         let clean = Some(partition.leader)
             .filter(|id| valid(*id))
@@ -109,6 +143,11 @@ impl Controller<'_> {
             } else if record.leader >= 0 && !partition.last_known_elr.is_empty() {
                 record.last_known_elr = Some(Vec::new());
             }
+        }
+        if let Event::Assigned(broker, directory) = event {
+            let told = |(id, known): (&i32, &Uuid)| if *id == broker { directory } else { *known };
+            let directories: Vec<Uuid> = partition.replicas.iter().zip(&partition.directories).map(told).collect();
+            record.directories = (directories != partition.directories).then_some(directories);
         }
         let unchanged = PartitionChangeRecord { partition_id: index, topic_id: topic.id, ..Default::default() };
         (record != unchanged).then_some(record)

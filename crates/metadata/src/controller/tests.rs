@@ -217,3 +217,43 @@ fn configs_are_set_appended_and_removed_each_resource_as_a_whole() {
     assert_eq!(alter(Set, "retention.ms", "x"), (Err(ErrorCode::InvalidConfig), None));
     assert_eq!(alter(Delete, "cleanup.policy", ""), (Ok(()), None));
 }
+
+#[test]
+fn a_replica_is_assigned_to_a_directory_and_loses_its_lead_with_it() {
+    let mut cluster = Cluster::new(ELR);
+    let epoch = cluster.register(1, 1, -1);
+    cluster.beat(1, epoch, false, false);
+    cluster.create("t", 2, 1).unwrap();
+    let topic_id = cluster.image.topics.named("t").unwrap().id;
+    let assign = |cluster: &mut Cluster, directory: u8, indexes: &[i32]| {
+        use assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
+        let partition = |index: &i32| PartitionData { partition_index: *index, ..Default::default() };
+        let partitions = indexes.iter().map(partition).collect();
+        let topics = vec![TopicData { topic_id, partitions, ..Default::default() }];
+        let directories = vec![DirectoryData { id: Uuid([directory; 16]), topics, ..Default::default() }];
+        let request =
+            AssignReplicasToDirsRequest { broker_id: 1, broker_epoch: epoch, directories, ..Default::default() };
+        let (response, records) = cluster.decide(|c| c.assign_replicas_to_dirs(&request).unwrap());
+        let partitions = &response.directories[0].topics[0].partitions;
+        (partitions.iter().map(|p| p.error_code).collect::<Vec<_>>(), records.len())
+    };
+    // It is known already.
+    assert_eq!(assign(&mut cluster, 101, &[0, 1]), (vec![0, 0], 0));
+    // A directory that the broker does not have: one record says where it lies, and one who leads.
+    assert_eq!(assign(&mut cluster, 9, &[0]), (vec![0], 2));
+    assert_eq!(cluster.partition("t"), (NO_LEADER, 1, vec![], vec![1]));
+    // Back in a directory that is there, it may be elected, at the next occasion.
+    assert_eq!(assign(&mut cluster, 101, &[0]), (vec![0], 1));
+    assert_eq!(cluster.partition("t").0, NO_LEADER);
+    assert_eq!(assign(&mut cluster, 101, &[0]), (vec![0], 1));
+    assert_eq!(cluster.partition("t"), (1, 2, vec![1], vec![]));
+}
+
+#[test]
+fn before_directories_had_ids_none_is_assigned() {
+    let mut cluster = Cluster::new(&[("metadata.version", 16)]);
+    let broker_epoch = cluster.register(1, 1, -1);
+    let request = AssignReplicasToDirsRequest { broker_id: 1, broker_epoch, ..Default::default() };
+    let controller = Controller { image: &cluster.image, settings: &cluster.settings };
+    assert_eq!(controller.assign_replicas_to_dirs(&request).unwrap_err().code, ErrorCode::UnsupportedVersion);
+}

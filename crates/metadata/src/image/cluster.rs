@@ -52,6 +52,17 @@ impl Broker {
         !self.fenced && !self.in_controlled_shutdown
     }
 
+    /// Whether a replica in this directory can be served: the directory is one of the broker's, or not known yet.
+    #[must_use]
+    pub fn has_online_directory(&self, directory: Uuid) -> bool {
+        match directory {
+            Uuid::UNASSIGNED_DIR | Uuid::MIGRATING_DIR => true,
+            Uuid::LOST_DIR => false,
+            // A registration from before KIP-858 tells no directories, and all of them are taken to be there.
+            known => self.log_dirs.is_empty() || self.log_dirs.contains(&known),
+        }
+    }
+
     #[must_use]
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.name == listener)

@@ -305,6 +305,18 @@ fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
         queued <= 0 || queued >= i64::from(r.int("socket.request.max.bytes")),
         "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
     );
+    let (per_ip, overrides) = ("max.connections.per.ip", "max.connections.per.ip.overrides");
+    let text = r.layers.value(overrides);
+    let mut entries = text.as_str().unwrap_or_default().split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    rule(
+        &[per_ip, overrides],
+        r.int(per_ip) != 0 || entries.clone().next().is_some(),
+        "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",
+    );
+    let host = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-%._:".contains(&b));
+    let pair =
+        |entry: &str| entry.rsplit_once(':').is_some_and(|(of, n)| host(of.trim()) && n.trim().parse::<i32>().is_ok());
+    rule(&[overrides], entries.all(pair), "max.connections.per.ip.overrides contains invalid addresses");
     let threads = i64::from(r.int("log.cleaner.threads")).max(1);
     rule(
         &["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"],

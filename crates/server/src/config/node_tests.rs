@@ -196,6 +196,9 @@ fn a_wildcard_controller_is_known_by_its_voters_address() {
 #[test]
 fn numbers_that_do_not_fit_together() {
     refused("queued.max.request.bytes=1000", "must be larger or equal to socket.request.max.bytes");
+    refused("max.connections.per.ip=0", "can be set to zero only if max.connections.per.ip.overrides property is set");
+    refused("max.connections.per.ip.overrides=127.0.0.1:2,10.0.0.1", "contains invalid addresses");
+    refused("max.connections.per.ip.overrides=a b:2", "contains invalid addresses");
     refused("log.retention.ms=0", "log.retention.ms must be unlimited");
     refused(
         "replica.fetch.wait.max.ms=40000\nreplica.lag.time.max.ms=50000",

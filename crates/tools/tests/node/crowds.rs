@@ -80,6 +80,49 @@ fn unfinished_requests_share_one_bound() {
 }
 
 #[test]
+fn a_crowd_of_large_requests_is_served_within_the_bound() {
+    const BOUND: u64 = 4_000_000;
+    let home = Home::formatted(1);
+    home.set("socket.request.max.bytes=2000000");
+    home.set(&format!("queued.max.request.bytes={BOUND}"));
+    let mut node = home.start();
+    let mut client = Client::connect(node.address);
+    client.create_topic("events", 1);
+    serves(&mut client, 10);
+    let large = batch(&(0..16).map(|_| vec![1; 60_000]).collect::<Vec<_>>(), None);
+    let request = frame(ApiKey::Produce, PRODUCE_BY_NAME, 1, &produce_request("events", 0, -1, &large));
+    let crowd: Vec<Client> = (0..60).map(|_| Client::connect(node.address)).collect();
+    assert!(request.len() * crowd.len() > 10 * BOUND as usize);
+
+    let before = node.resident_bytes();
+    let (come, came) = std::sync::mpsc::channel();
+    let last_byte = std::sync::RwLock::new(());
+    std::thread::scope(|scope| {
+        let nobody_ends = last_byte.write().unwrap();
+        for mut client in crowd {
+            let (come, last_byte, request) = (come.clone(), &last_byte, &request);
+            scope.spawn(move || {
+                // Whoever has no room is not read, and gets here when others are done.
+                client.send(&request[..request.len() - 1]);
+                come.send(()).unwrap();
+                drop(last_byte.read().unwrap());
+                client.send(&request[request.len() - 1..]);
+                client.receive(ApiKey::Produce, PRODUCE_BY_NAME).unwrap();
+                assert!(!client.api_versions().is_empty());
+            });
+        }
+        // As many as have room have sent all but the end.
+        (0..3).for_each(|_| came.recv().unwrap());
+        drop(nobody_ends);
+    });
+    // What is free is kept for the next, and is no more than what may be in use.
+    let grown = node.peak_bytes().saturating_sub(before);
+    assert!(grown < 2 * BOUND + 4 * MIB, "{} MiB", grown / MIB);
+    serves(&mut client, 50);
+    node.assert_sound();
+}
+
+#[test]
 fn thousands_of_idle_connections_are_in_nobodys_way() {
     // Each costs a file here and one in the node.
     let count = usize::try_from(raise_open_files().saturating_sub(200)).unwrap_or(usize::MAX).min(2000);

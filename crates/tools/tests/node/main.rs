@@ -7,6 +7,7 @@ mod client;
 mod crowds;
 mod frames;
 mod kills;
+mod limits;
 mod process;
 mod produce_errors;
 mod stops;

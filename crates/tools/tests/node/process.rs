@@ -1,6 +1,7 @@
 //! Nodes as processes, in directories of their own that go with the test.
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub struct Home {
 pub struct Node {
     process: Child,
     pub address: SocketAddr,
+    /// Of the other listeners too, by name.
+    pub addresses: BTreeMap<String, SocketAddr>,
     log: PathBuf,
     /// Kept open: what the node prints must go somewhere.
     _stdout: BufReader<ChildStdout>,
@@ -78,21 +81,21 @@ impl Home {
     pub fn start(&self) -> Node {
         let (mut process, log) = self.spawn();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut address = None;
+        let mut addresses = BTreeMap::new();
         loop {
             let mut line = String::new();
             if stdout.read_line(&mut line).unwrap() == 0 {
                 let status = process.wait().unwrap();
                 panic!("the node did not start ({status}):\n{}", std::fs::read_to_string(log).unwrap());
             }
-            if let Some((_, at)) = line.split_once("Awaiting socket connections on ")
-                && line.contains("listenerType=PLAINTEXT")
-            {
-                address = Some(at.trim().trim_end_matches('.').parse().unwrap());
+            if let Some((before, at)) = line.split_once("Awaiting socket connections on ") {
+                let (_, name) = before.split_once("listenerType=").unwrap();
+                let name = name.split(',').next().unwrap().to_owned();
+                addresses.insert(name, at.trim().trim_end_matches('.').parse().unwrap());
             }
             if line.contains("Kafka Server started") {
-                let address = address.unwrap();
-                return Node { process, address, log, _stdout: stdout };
+                let address = addresses["PLAINTEXT"];
+                return Node { process, address, addresses, log, _stdout: stdout };
             }
         }
     }
@@ -129,8 +132,17 @@ impl Node {
 
     /// The memory that the process holds, in bytes.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever held.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 

@@ -1,0 +1,216 @@
+//! How many connections there may be, and how fast they may come: `max.connections`, `max.connections.per.ip` with its
+//! overrides, `max.connection.creation.rate`, and `listener.name.<listener>.` before the first and the last.
+//!
+//! As Apache Kafka has it. Who comes while all places are taken, or too fast, waits, and his listener with him; who has too
+//! many from one address is closed at once. The listener between brokers is not held by the node's limit and rate, if
+//! there are others: it may go beyond, and then the connection of another that was quiet for longest is closed. Brokers'
+//! and controllers' listeners are counted apart, with the same limits. The limits are read anew for each connection, since
+//! they may be changed while the node runs.
+
+mod limits;
+mod rate;
+
+use ottla_machine::Instant;
+use rate::Rate;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+pub(crate) use limits::{Limits, Source};
+
+/// Those who wait look at the limits again after this time: they may have been raised.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The connections of the listeners of one role.
+pub(crate) struct Admission {
+    state: Mutex<State>,
+    /// A place is free, or a limit may be another.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    listeners: BTreeMap<Arc<str>, OfListener>,
+    by_address: BTreeMap<IpAddr, usize>,
+    rate: Rate,
+    held: BTreeMap<u64, Arc<Held>>,
+    next: u64,
+}
+
+#[derive(Default)]
+struct OfListener {
+    count: usize,
+    rate: Rate,
+}
+
+/// A connection that was let in.
+struct Held {
+    listener: Arc<str>,
+    address: IpAddr,
+    last_active: AtomicU64,
+    told_to_go: Notify,
+}
+
+/// A connection's place; dropped, it is free.
+pub(crate) struct Place {
+    admission: Arc<Admission>,
+    id: u64,
+    held: Arc<Held>,
+}
+
+/// Where a connection notes that it was heard of.
+#[derive(Clone)]
+pub(crate) struct Activity(Arc<Held>);
+
+/// The address has as many connections as it may.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooMany(pub usize);
+
+impl Admission {
+    pub(crate) fn new(listeners: impl IntoIterator<Item = Arc<str>>) -> Arc<Self> {
+        let listeners = listeners.into_iter().map(|name| (name, OfListener::default())).collect();
+        Arc::new(Self { state: Mutex::new(State { listeners, ..State::default() }), changed: Notify::new() })
+    }
+
+    /// A place for a connection, when there is one for it.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        listener: &Arc<str>,
+        address: IpAddr,
+        limits: impl Fn() -> Arc<Limits>,
+        now: impl Fn() -> Instant,
+    ) -> Result<Place, TooMany> {
+        let began = now();
+        let pause = self.lock().count_arrival(listener, &limits(), began);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        loop {
+            // Heard of from here on: a place that is given back while it is looked for is not missed.
+            let changed = self.changed.notified();
+            let limits = limits();
+            {
+                let mut state = self.lock();
+                if state.has_place(listener, &limits) {
+                    let held = state.take_place(listener, address, &limits, now())?;
+                    state.send_away(&limits);
+                    let id = state.next;
+                    return Ok(Place { admission: Arc::clone(self), id, held });
+                }
+            }
+            let _ = tokio::time::timeout(LOOK_INTERVAL, changed).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts who comes; how long he is to wait so that they do not come too fast.
+    fn count_arrival(&mut self, listener: &Arc<str>, limits: &Limits, now: Instant) -> Duration {
+        let mut pause = Duration::ZERO;
+        if !self.is_exempt(listener, limits) {
+            pause = self.rate.count(limits.creation_rate, limits.window, now);
+        }
+        if let Some(of_listener) = self.listeners.get_mut(listener) {
+            pause = pause.max(of_listener.rate.count(limits.of(listener).creation_rate, limits.window, now));
+        }
+        pause
+    }
+
+    /// The listener between brokers, if there are others.
+    fn is_exempt(&self, listener: &str, limits: &Limits) -> bool {
+        *limits.inter_broker_listener == *listener && self.listeners.len() > 1
+    }
+
+    fn has_place(&self, listener: &Arc<str>, limits: &Limits) -> bool {
+        let count = self.listeners.get(listener).map_or(0, |of_listener| of_listener.count);
+        count < limits.of(listener).connections
+            && (self.is_exempt(listener, limits) || self.held.len() < limits.connections)
+    }
+
+    fn take_place(
+        &mut self,
+        listener: &Arc<str>,
+        address: IpAddr,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<Arc<Held>, TooMany> {
+        let max = limits.of_address(address);
+        let count = self.by_address.entry(address).or_default();
+        if *count >= max {
+            return Err(TooMany(max));
+        }
+        *count += 1;
+        if let Some(of_listener) = self.listeners.get_mut(listener) {
+            of_listener.count += 1;
+        }
+        let held = Arc::new(Held {
+            listener: Arc::clone(listener),
+            address,
+            last_active: AtomicU64::new(now.0),
+            told_to_go: Notify::new(),
+        });
+        self.next += 1;
+        self.held.insert(self.next, Arc::clone(&held));
+        Ok(held)
+    }
+
+    /// While there are more than there may be: who was quiet for longest goes, of those who are not exempt.
+    fn send_away(&self, limits: &Limits) {
+        let excess = self.held.len().saturating_sub(limits.connections);
+        if excess == 0 {
+            return;
+        }
+        let others = self.held.values().filter(|held| !self.is_exempt(&held.listener, limits));
+        let mut quiet: Vec<&Arc<Held>> = others.collect();
+        quiet.sort_by_key(|held| held.last_active.load(Ordering::Relaxed));
+        quiet.iter().take(excess).for_each(|held| held.told_to_go.notify_one());
+    }
+}
+
+impl Place {
+    pub(crate) fn activity(&self) -> Activity {
+        Activity(Arc::clone(&self.held))
+    }
+
+    /// Serves the connection until it ends, or has to go to make room.
+    pub(crate) async fn hold(self, serving: impl Future<Output = ()>) {
+        tokio::select! {
+            () = serving => {}
+            () = self.held.told_to_go.notified() => {
+                tracing::info!("a connection of {} was quiet for longest, and makes room for another", self.held.address);
+            }
+        }
+    }
+}
+
+impl Activity {
+    pub(crate) fn note(&self, now: Instant) {
+        self.0.last_active.store(now.0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.admission.lock();
+        state.held.remove(&self.id);
+        if let Some(count) = state.by_address.get_mut(&self.held.address) {
+            *count -= 1;
+            if *count == 0 {
+                state.by_address.remove(&self.held.address);
+            }
+        }
+        if let Some(of_listener) = state.listeners.get_mut(&self.held.listener) {
+            of_listener.count -= 1;
+        }
+        drop(state);
+        self.admission.changed.notify_waiters();
+    }
+}
