@@ -6,6 +6,8 @@ use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::{ErrorCode, Uuid};
 use std::sync::{Arc, PoisonError, RwLock};
 
+const NO_LEADER: i32 = -1;
+
 /// What the metadata says of the partition, as far as this node acts on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leadership {
@@ -119,6 +121,14 @@ impl<D: Disk> Partition<D> {
         };
         self.begin_leading(Some(&before));
         self.waiting.wake_all();
+    }
+
+    /// Nobody leads from here on: the topic is deleted. Whoever waits is to be woken by [`Self::wake_waiting`] once
+    /// requests cannot find the partition any more, so that they hear that it is unknown.
+    pub fn retire(&self) {
+        let mut current = self.leadership.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = Leadership { leader: NO_LEADER, is_leader: false, ..Leadership::clone(&current) };
+        *current = Arc::new(gone);
     }
 
     /// A leader's epoch begins where its log ends.

@@ -5,6 +5,7 @@
 //! data is never copied: the answer names ranges of files. The first partition that has data ignores the size limits, so
 //! that a batch larger than they are can be read at all.
 
+use super::metadata::reachable_broker;
 use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published, lock};
 use crate::request::{Answer, Context, Now, Parked, Reply, Worker};
@@ -16,10 +17,11 @@ use ottla_replica::{
 };
 use ottla_security::AclOperation;
 use ottla_wire::api::fetch_response::{
-    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use ottla_wire::api::{FetchRequest, FetchResponse};
 use ottla_wire::{Encode, ErrorCode, Records, Uuid};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +125,8 @@ enum Found<D: Disk> {
     },
     /// The client may not read it, or it is not here.
     NotHere(ErrorCode),
-    /// It is here, but has nothing to give to this request. `leader` is told where another one leads.
+    /// It is here, but has nothing to give to this request. `leader`, with its epoch, is told to a client that has
+    /// another one in mind.
     Refused {
         code: ErrorCode,
         leader: Option<(i32, i32)>,
@@ -168,7 +171,9 @@ impl Fetch {
         };
         if let Err(error) = partition.check_leader(asked.request.current_leader_epoch) {
             let known = partition.leadership();
-            let told = matches!(error, PartitionError::NotLeader | PartitionError::FencedLeaderEpoch);
+            // Below version 16 a client cannot hear who leads instead, and asks for the metadata.
+            let told = self.context.version >= 16
+                && matches!(error, PartitionError::NotLeader | PartitionError::FencedLeaderEpoch);
             let leader = told.then_some((known.leader, known.leader_epoch));
             return Found::Refused { code: error.code(), leader };
         }
@@ -256,9 +261,13 @@ impl Fetch {
         };
         let mut topics: Vec<FetchableTopicResponse<'_>> = Vec::new();
         let mut slices = Vec::new();
+        let mut leaders = BTreeSet::new();
         for ((asked, found), told) in self.session.partitions.iter().zip(answers.each).zip(told) {
             if !told {
                 continue;
+            }
+            if let Found::Refused { leader: Some((id, _)), .. } = &found {
+                leaders.insert(*id);
             }
             let data = describe(asked.index, found, &mut slices);
             let (name, id) = match &asked.topic {
@@ -275,9 +284,30 @@ impl Fetch {
                 }),
             }
         }
-        let response =
-            FetchResponse { throttle_time_ms: NOT_THROTTLED_MS, session_id, responses: topics, ..Default::default() };
+        let response = FetchResponse {
+            throttle_time_ms: NOT_THROTTLED_MS,
+            session_id,
+            responses: topics,
+            node_endpoints: self.endpoints(node, &leaders),
+            ..Default::default()
+        };
         self.send(&response, slices)
+    }
+
+    /// Where the leaders that are named can be reached, so that the client need not ask.
+    fn endpoints<D: Disk>(&self, node: &Node<D>, leaders: &BTreeSet<i32>) -> Vec<NodeEndpoint<'static>> {
+        let published = node.published();
+        let reachable = |id| reachable_broker(&self.context, &published.image, id);
+        let named = leaders.iter().filter_map(|id| reachable(*id));
+        named
+            .map(|(broker, endpoint)| NodeEndpoint {
+                node_id: broker.id,
+                host: endpoint.host.clone().into(),
+                port: endpoint.port.into(),
+                rack: broker.rack.clone().map(Into::into),
+                ..Default::default()
+            })
+            .collect()
     }
 
     fn send<D: Disk>(&self, response: &FetchResponse<'_>, slices: Vec<FetchedSlice<D::File>>) -> Answer<D> {

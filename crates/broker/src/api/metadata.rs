@@ -6,7 +6,7 @@ use crate::node::{Node, Published};
 use crate::request::{Answer, Context};
 use ottla_machine::Disk;
 use ottla_metadata::controller::{is_internal_topic, validate_topic_name};
-use ottla_metadata::image::{Image, NO_LEADER, Partition, Topic};
+use ottla_metadata::image::{Broker, Endpoint, Image, NO_LEADER, Partition, Topic};
 use ottla_security::{AclOperation, ResourceType};
 use ottla_wire::api::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use ottla_wire::api::{MetadataRequest, MetadataResponse};
@@ -172,6 +172,12 @@ pub(super) fn leader_error(context: &Context, image: &Image, partition: &Partiti
         Some(None) => (NO_LEADER, ErrorCode::ListenerNotFound),
         Some(Some(_)) => (partition.leader, ErrorCode::None),
     }
+}
+
+/// A live broker, and where clients of this listener reach it.
+pub(super) fn reachable_broker<'i>(context: &Context, image: &'i Image, id: i32) -> Option<(&'i Broker, &'i Endpoint)> {
+    let broker = image.brokers.get(&id).filter(|broker| !broker.fenced)?;
+    Some((broker, broker.endpoint(&context.connection.listener)?))
 }
 
 /// The replicas that nobody can reach by this listener.

@@ -5,7 +5,7 @@
 //! shape of its records, acks. Every batch is appended before the next is looked at; with acks=0 nothing is answered,
 //! but an error closes the connection so that the producer hears of it.
 
-use super::metadata::leader_error;
+use super::metadata::reachable_broker;
 use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published, sync_if_rolled};
 use crate::request::{Answer, Context, Worker};
@@ -303,14 +303,9 @@ fn name_leaders<D: Disk>(
                 false => published.image.topics.with_id(topic.topic_id),
             };
             let Some(partition) = known.and_then(|t| t.partitions.get(&response.index)) else { continue };
-            let (leader_id, error) = leader_error(context, &published.image, partition);
-            let leader_epoch = partition.leader_epoch;
-            response.current_leader =
-                LeaderIdAndEpoch { leader_id: partition.leader, leader_epoch, ..Default::default() };
-            let broker = published.image.brokers.get(&leader_id).filter(|_| error == ErrorCode::None);
-            if let Some(broker) = broker
-                && let Some(endpoint) = broker.endpoint(&context.connection.listener)
-            {
+            let (leader_id, leader_epoch) = (partition.leader, partition.leader_epoch);
+            response.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+            if let Some((broker, endpoint)) = reachable_broker(context, &published.image, leader_id) {
                 let endpoint = NodeEndpoint {
                     node_id: broker.id,
                     host: endpoint.host.clone().into(),

@@ -22,11 +22,9 @@ type Answers = Vec<(i8, String, Result<(), ApiError>)>;
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAlterConfigsRequest<'_>) -> Decision {
     let resources = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_ref(), &r.configs));
     let (changes, mut answers) = sort(asker, desk.controller.settings.node_id, resources, operations);
+    let controller = &desk.controller;
     let valid = |resource: &ConfigResource, operations: &BTreeMap<String, ConfigOperation>| {
-        // Kafka's own tools send a value beside what is to be deleted, an empty one: it says nothing.
-        let kept = operations.iter().filter(|(_, op)| op.kind != ConfigOperationKind::Delete);
-        let set = kept.filter_map(|(name, op)| Some((name.clone(), op.value.clone()?)));
-        check_broker(resource, &set.collect())
+        check_broker(resource, &controller.values_after(resource, operations)?)
     };
     let changes = checked(changes, valid, &mut answers);
     let outcome = desk.controller.incremental_alter_configs(&changes);

@@ -33,10 +33,12 @@ impl<D: Disk> Node<D> {
         if delta.acls || before.offset < 0 {
             next.authorizer = self.authorizer(&image);
         }
+        let retired = self.retire_partitions(&mut next, &delta);
         self.host_partitions(&mut next, &image, &delta, now);
         next.image = image;
         let next = Arc::new(next);
         self.published.store(Arc::clone(&next));
+        retired.iter().for_each(|partition| partition.wake_waiting());
         self.after_publication(&next, &delta, now);
         self.send_assignments(&next);
     }
@@ -56,13 +58,20 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    /// Opens and makes the logs that this node is to have, tells partitions who leads, and lets go of what is gone.
-    fn host_partitions(&self, next: &mut Published<D>, image: &Image, delta: &Delta, now: Now) {
+    /// Lets go of what is gone. Those who wait for it are to look again once the rest is published.
+    fn retire_partitions(&self, next: &mut Published<D>, delta: &Delta) -> Vec<Arc<Partition<D>>> {
+        let mut retired = Vec::new();
         for (id, topic) in &delta.removed_topics {
-            if let Some(gone) = next.hosted.remove(id) {
-                gone.values().for_each(|partition| self.retire(partition, topic));
+            for partition in next.hosted.remove(id).iter().flat_map(|gone| gone.values()) {
+                self.retire(partition, topic);
+                retired.push(Arc::clone(partition));
             }
         }
+        retired
+    }
+
+    /// Opens and makes the logs that this node is to have, and tells partitions who leads.
+    fn host_partitions(&self, next: &mut Published<D>, image: &Image, delta: &Delta, now: Now) {
         // A configuration of the cluster or of this broker may hold for every topic.
         let all_configs = delta.configs.iter().any(|r| r.kind == ConfigResourceKind::Broker);
         let mut touched: Vec<&Arc<Topic>> = delta.topics.iter().filter_map(|id| image.topics.with_id(*id)).collect();
@@ -210,9 +219,7 @@ impl<D: Disk> Node<D> {
 
     /// A partition whose topic is deleted: its folder is renamed at once and removed later.
     fn retire(&self, partition: &Arc<Partition<D>>, topic: &Topic) {
-        let gone =
-            Leadership { leader: image::NO_LEADER, is_leader: false, ..Leadership::clone(&partition.leadership()) };
-        partition.set_leadership(gone);
+        partition.retire();
         let Some(directory) = self.directories.with_id(partition.directory_id) else { return };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
         let unique = format!("{:016x}{:016x}", self.draw(), self.draw());

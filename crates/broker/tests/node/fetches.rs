@@ -4,6 +4,7 @@ use crate::harness::{BY_NAME, Fixture, client, fetch_request, values_of};
 use ottla_wire::api::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_wire::api::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse};
 use ottla_wire::{ApiKey, ErrorCode};
+use std::sync::mpsc;
 use std::time::Duration;
 
 #[test]
@@ -48,7 +49,53 @@ fn a_waiting_fetch_hears_that_its_topic_is_gone() {
     assert_eq!(fixture.delete_topic("events"), 0);
     let reply = fixture.look(pending).reply();
     let response: FetchResponse<'_> = reply.read();
-    assert_ne!(response.responses[0].partitions[0].error_code, 0);
+    assert_eq!(response.responses[0].partitions[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
+}
+
+#[test]
+fn whoever_a_deletion_wakes_finds_the_topic_gone() {
+    let fixture = Fixture::new();
+    fixture.create_topic("events", 1);
+    let reader = client("reader");
+    let fetch = fetch_request("events", 0, 0, 60_000);
+    let pending = fixture.send(&reader, ApiKey::Fetch, BY_NAME, &fetch).pending();
+    let (tell, told) = mpsc::channel();
+    let look = fixture.later(ApiKey::Fetch, BY_NAME, &fetch);
+    reader.when_woken(move || {
+        let reply = look();
+        let response: FetchResponse<'_> = reply.read();
+        tell.send(response.responses[0].partitions[0].error_code).unwrap();
+    });
+    assert_eq!(fixture.delete_topic("events"), 0);
+    assert_eq!(told.try_recv(), Ok(ErrorCode::UnknownTopicOrPartition.code()));
+    fixture.look(pending).reply();
+}
+
+#[test]
+fn a_fetch_with_an_old_epoch_hears_the_new_leader_from_version_16_on() {
+    let mut fixture = Fixture::new();
+    let (_, topic_id) = fixture.create_topic("events", 1);
+    // Its leader goes, and is elected anew: two epochs.
+    fixture.stop();
+    fixture.disk.kill_process();
+    fixture.restart();
+    let mut request = fetch_request("events", 0, 0, 0);
+    request.topics[0].partitions[0].current_leader_epoch = 0;
+    request.topics[0].topic_id = topic_id;
+    for version in [9, 12, 15, 16, 18] {
+        let by_name = FetchRequest { ..request.clone() };
+        let reply = fixture.ask(ApiKey::Fetch, version, &by_name);
+        let response: FetchResponse<'_> = reply.read();
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, ErrorCode::FencedLeaderEpoch.code(), "version {version}");
+        let endpoints: Vec<_> =
+            response.node_endpoints.iter().map(|node| (node.node_id, &*node.host, node.port)).collect();
+        let leader = (data.current_leader.leader_id, data.current_leader.leader_epoch);
+        match version {
+            ..16 => assert_eq!((leader, endpoints), ((-1, -1), vec![]), "version {version}"),
+            _ => assert_eq!((leader, endpoints), ((1, 2), vec![(1, "localhost", 9092)]), "version {version}"),
+        }
+    }
 }
 
 #[test]

@@ -60,11 +60,24 @@ impl Host for TestHost {
 }
 
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct Woken {
+    woken: AtomicBool,
+    /// Done in the wake itself, as a connection on another thread might.
+    at_once: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Woken {
+    fn take(&self) -> bool {
+        self.woken.swap(false, Ordering::SeqCst)
+    }
+}
 
 impl Wake for Woken {
     fn wake(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.woken.store(true, Ordering::SeqCst);
+        if let Some(look) = self.at_once.lock().unwrap().take() {
+            look();
+        }
     }
 }
 
@@ -72,6 +85,13 @@ impl Wake for Woken {
 pub struct Client {
     connection: Arc<Connection>,
     woken: Arc<Woken>,
+}
+
+impl Client {
+    /// What the client's connection does at once when it is next woken.
+    pub fn when_woken(&self, look: impl FnOnce() + Send + 'static) {
+        *self.woken.at_once.lock().unwrap() = Some(Box::new(look));
+    }
 }
 
 /// An answer, with its header taken off.
@@ -209,20 +229,11 @@ impl Fixture {
     }
 
     pub fn send(&self, client: &Client, key: ApiKey, version: i16, request: &dyn Encode) -> Asked {
-        let mut writer = Writer::new();
-        let header = RequestHeader {
-            request_api_key: key as i16,
-            request_api_version: version,
-            correlation_id: 9,
-            client_id: Some("test".into()),
-            ..Default::default()
-        };
-        header.encode(&mut writer, key.info().request_header_version(version)).unwrap();
-        request.encode(&mut writer, version).unwrap();
-        client.woken.0.store(false, Ordering::SeqCst);
+        client.woken.take();
         let mut worker = Worker::default();
-        let answer = self.node.handle(&client.connection, writer.bytes(), self.now, &mut worker);
-        let asked = self.asked(answer, Arc::clone(&client.woken), key, version);
+        let frame = frame(key, version, request);
+        let answer = self.node.handle(&client.connection, &frame, self.now, &mut worker);
+        let asked = asked(answer, Arc::clone(&client.woken), key, version);
         let _ = self.try_settle();
         match asked {
             Asked::Waits(pending) => self.look(pending),
@@ -230,33 +241,20 @@ impl Fixture {
         }
     }
 
-    fn asked(&self, answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) -> Asked {
-        match answer {
-            Answer::Reply(reply) => {
-                let mut bytes = Vec::new();
-                let mut from = 0;
-                for (place, slice) in reply.slices {
-                    bytes.extend_from_slice(&reply.bytes[from..place]);
-                    slice.read_into(&mut bytes).unwrap();
-                    from = place;
-                }
-                bytes.extend_from_slice(&reply.bytes[from..]);
-                let mut reader = Reader::new(&bytes);
-                assert_eq!(reader.i32().unwrap() as usize, bytes.len() - 4, "the frame's length");
-                let header = ResponseHeader::decode(&mut reader, key.info().response_header_version(key, version));
-                assert_eq!(header.unwrap().correlation_id, 9);
-                Asked::Answered(Reply { body: reader.rest().to_vec(), version })
-            }
-            Answer::Parked(parked) => Asked::Waits(Pending { parked, woken, key, version }),
-            Answer::Close(reason) => Asked::Closed(reason),
-            Answer::Silence => Asked::Closed("silence".to_owned()),
+    /// Asks a question later, from wherever the answer is called, and without running what it leaves to do.
+    pub fn later(&self, key: ApiKey, version: i16, request: &dyn Encode) -> impl FnOnce() -> Reply + Send + use<> {
+        let (node, now, frame) = (Arc::clone(&self.node), self.now, frame(key, version, request));
+        let client = client("later");
+        move || {
+            let answer = node.handle(&client.connection, &frame, now, &mut Worker::default());
+            asked(answer, Arc::clone(&client.woken), key, version).reply()
         }
     }
 
     /// Looks at a parked request as its connection does: when it is woken, and when its time is up.
     pub fn look(&self, mut pending: Pending) -> Asked {
         let due = pending.parked.deadline().is_some_and(|deadline| deadline <= self.now.instant);
-        if !pending.woken.0.swap(false, Ordering::SeqCst) && !due {
+        if !pending.woken.take() && !due {
             return Asked::Waits(pending);
         }
         let mut worker = Worker::default();
@@ -268,7 +266,7 @@ impl Fixture {
         match answer {
             None => Asked::Waits(pending),
             Some(answer) => {
-                let asked = self.asked(answer, Arc::clone(&pending.woken), pending.key, pending.version);
+                let asked = asked(answer, Arc::clone(&pending.woken), pending.key, pending.version);
                 let _ = self.try_settle();
                 match asked {
                     Asked::Waits(next) => self.look(next),
@@ -343,6 +341,43 @@ impl Fixture {
                 return values;
             }
         }
+    }
+}
+
+fn frame(key: ApiKey, version: i16, request: &dyn Encode) -> Vec<u8> {
+    let mut writer = Writer::new();
+    let header = RequestHeader {
+        request_api_key: key as i16,
+        request_api_version: version,
+        correlation_id: 9,
+        client_id: Some("test".into()),
+        ..Default::default()
+    };
+    header.encode(&mut writer, key.info().request_header_version(version)).unwrap();
+    request.encode(&mut writer, version).unwrap();
+    writer.bytes().to_vec()
+}
+
+fn asked(answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) -> Asked {
+    match answer {
+        Answer::Reply(reply) => {
+            let mut bytes = Vec::new();
+            let mut from = 0;
+            for (place, slice) in reply.slices {
+                bytes.extend_from_slice(&reply.bytes[from..place]);
+                slice.read_into(&mut bytes).unwrap();
+                from = place;
+            }
+            bytes.extend_from_slice(&reply.bytes[from..]);
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(reader.i32().unwrap() as usize, bytes.len() - 4, "the frame's length");
+            let header = ResponseHeader::decode(&mut reader, key.info().response_header_version(key, version));
+            assert_eq!(header.unwrap().correlation_id, 9);
+            Asked::Answered(Reply { body: reader.rest().to_vec(), version })
+        }
+        Answer::Parked(parked) => Asked::Waits(Pending { parked, woken, key, version }),
+        Answer::Close(reason) => Asked::Closed(reason),
+        Answer::Silence => Asked::Closed("silence".to_owned()),
     }
 }
 

@@ -46,6 +46,21 @@ impl Controller<'_> {
         })
     }
 
+    /// What the named keys will be; those that are deleted are left out, whatever value came with the deletion.
+    pub fn values_after(
+        &self,
+        resource: &ConfigResource,
+        operations: &BTreeMap<String, ConfigOperation>,
+    ) -> Result<Configs, ApiError> {
+        let mut values = Configs::new();
+        for (key, operation) in operations {
+            if let Some(value) = self.apply(resource, key, self.image.config(resource, key), operation)? {
+                values.insert(key.clone(), value);
+            }
+        }
+        Ok(values)
+    }
+
     /// AlterConfigs, the older way: what is not named is removed.
     #[must_use]
     pub fn alter_configs(
