@@ -15,8 +15,9 @@ pub struct Remark {
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.origin {
+        match &self.origin {
             Some(Origin::Line(line)) => write!(f, "line {line}: {}", self.text),
+            Some(Origin::Variable(name)) => write!(f, "{name}: {}", self.text),
             Some(Origin::Override) => write!(f, "--override: {}", self.text),
             Some(Origin::Program) | None => f.write_str(&self.text),
         }

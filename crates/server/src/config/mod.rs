@@ -2,17 +2,20 @@
 //!
 //! What a key is (type, default, range) stands in `ottla_metadata::config_defs`; here is what a node does with it.
 
+mod container;
 mod embedded;
 mod guards;
 mod keys;
 mod listeners;
 mod mistakes;
 mod node;
+mod older;
 mod properties;
 mod quorum;
 mod roles;
 mod settings;
 
+pub use container::{Container, SECRET_FILES, SECRETS, Variables};
 pub use embedded::embedded;
 pub use listeners::{Listener, ProtocolMap, SecurityProtocol};
 pub use mistakes::{InvalidConfig, Remark};

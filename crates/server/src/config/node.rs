@@ -12,7 +12,7 @@ use super::settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
-use super::{keys, roles};
+use super::{keys, older, roles};
 use ottla_metadata::config_defs::{BrokerLayers, Configs, check_group_limits};
 use ottla_security::{Decision, Principal, parse_super_users};
 use std::collections::BTreeSet;
@@ -122,8 +122,10 @@ pub enum Authorization {
 impl NodeConfig {
     /// Reads everything, or says everything that is wrong.
     pub fn load(properties: &Properties) -> Result<Loaded, InvalidConfig> {
-        let properties = with_node_id(properties);
+        let given = properties;
+        let properties = with_node_id(&older::completed(given));
         let findings = Findings::new(&properties);
+        older::check(given, &findings);
         keys::check(&properties, &findings);
         let file: Configs = properties.iter().map(|(key, value, _)| (key.to_owned(), value.to_owned())).collect();
         let reader = Reader { layers: BrokerLayers::of_file(&file) };

@@ -212,3 +212,22 @@ fn secrets_are_in_no_message() {
         .unwrap_err();
     assert!(!error.to_string().contains("hunter2"));
 }
+
+#[test]
+fn a_file_from_before_kraft_is_a_node_that_stands_alone() {
+    let older = "broker.id=0\nnum.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=102400\nlog.dirs=/tmp/kafka-logs\nnum.partitions=1\nlog.retention.hours=168\n";
+    let loaded = load(older).unwrap();
+    assert_eq!((loaded.config.identity.node_id, loaded.config.identity.roles), (0, Roles::Combined));
+    assert_eq!(loaded.config.offsets_topic.replication_factor, 1);
+    assert!(loaded.warnings.iter().any(|warning| warning.text.contains("as before KRaft")), "{:?}", loaded.warnings);
+    let config = load(&format!(
+        "{older}listeners=OWN://:19092\nlistener.security.protocol.map=OWN:PLAINTEXT\ninter.broker.listener.name=OWN\n"
+    ))
+    .unwrap()
+    .config;
+    assert_eq!(config.network.listeners[0].to_string(), "OWN://:19092");
+    assert_eq!(config.network.advertised.len(), 1);
+    let zookeeper = mistakes(load(&format!("{older}zookeeper.connect=localhost:2181\n")));
+    assert!(zookeeper.iter().any(|mistake| mistake.starts_with("line 9: zookeeper.connect: there is no ZooKeeper")));
+    assert!(mistakes(load("node.id=1\n")).iter().any(|mistake| mistake.contains("\"process.roles\"")));
+}

@@ -1,7 +1,10 @@
 //! The commands, one file each.
 
+mod ephemeral;
 pub(crate) mod server_start;
+pub(crate) mod server_stop;
 pub(crate) mod storage;
+pub(crate) mod without;
 
 use anyhow::{Context, Result};
 use ottla_server::config::{NodeConfig, Properties};

@@ -9,4 +9,5 @@ mod frames;
 mod kills;
 mod process;
 mod produce_errors;
+mod starts;
 mod stops;
