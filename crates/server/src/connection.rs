@@ -5,17 +5,19 @@
 //! bytes come, never on the word of its length. How much all unfinished frames may hold is bounded
 //! (`queued.max.request.bytes`): beyond that, sockets are not read.
 
+use crate::tls::{Terms, Tls};
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
-use ottla_io::stream::{FileRange, try_read, try_read_more, write_all, write_spliced};
+use ottla_io::socket::Socket;
+use ottla_io::stream::FileRange;
+use ottla_metadata::image::{ConfigResource, ConfigResourceKind};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// What all connections of a node share.
@@ -27,6 +29,20 @@ pub(crate) struct Shared {
     pub frame_bytes_max: usize,
     /// `connections.max.idle.ms`
     pub idle_max: Duration,
+    /// `connection.failed.authentication.delay.ms`
+    pub refusal_delay: Duration,
+}
+
+impl Shared {
+    /// What a new connection is served with: as the metadata has it now.
+    pub(crate) fn terms(&self, tls: &Tls) -> Terms {
+        let published = self.node.published();
+        let of = |name: String| {
+            let resource = ConfigResource { kind: ConfigResourceKind::Broker, name };
+            published.image.configs.get(&resource).unwrap_or(&tls.nothing)
+        };
+        tls.terms(of(self.node.id.to_string()), of(String::new()))
+    }
 }
 
 /// How much unfinished frames hold, of what they may.
@@ -108,7 +124,7 @@ enum Next {
 
 pub(crate) struct Serving {
     pub shared: Arc<Shared>,
-    pub stream: TcpStream,
+    pub stream: Socket,
     pub connection: Arc<Connection>,
     pub waker: Arc<Waker>,
     /// The beginning of a frame, with its length.
@@ -156,7 +172,7 @@ impl Serving {
             0..4 => self.read_small(&mut out)?,
             _ => self.read_large(&mut out)?,
         };
-        out.send(&self.stream, &self.shared.pool).await?;
+        out.send(&mut self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
         Ok(next)
     }
@@ -170,7 +186,7 @@ impl Serving {
         LOCAL.with_borrow_mut(|local| {
             let held = self.partial.len();
             local.scratch[..held].copy_from_slice(&self.partial);
-            let Some(count) = try_read(&self.stream, &mut local.scratch[held..])? else { return Ok(Next::Read) };
+            let Some(count) = self.stream.try_read(&mut local.scratch[held..])? else { return Ok(Next::Read) };
             self.keep(&[]);
             let (bytes, worker) = (&local.scratch[..held + count], &mut local.worker);
             let (used, next) = self.handle(bytes, worker, out)?;
@@ -187,7 +203,7 @@ impl Serving {
             // Room for as much again as has come: a length alone makes no memory.
             let room = end.min((held * 2).max(SCRATCH_BYTES)).max(self.partial.capacity().min(end));
             self.partial.reserve_exact(room - held);
-            let read = try_read_more(&self.stream, &mut self.partial, room - held);
+            let read = self.stream.try_read_more(&mut self.partial, room - held);
             let count = read.as_ref().map_or(0, |count| count.unwrap_or(0));
             self.shared.budget.change(held, held + count);
             read?;
@@ -258,7 +274,7 @@ impl Serving {
                 Some(Answer::Reply(reply)) => {
                     let mut out = Out::default();
                     out.add(reply);
-                    return out.send(&self.stream, &self.shared.pool).await;
+                    return out.send(&mut self.stream, &self.shared.pool).await;
                 }
                 Some(Answer::Close(reason)) => return Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Some(Answer::Parked(next)) => {
@@ -281,7 +297,7 @@ impl Serving {
             };
             tokio::select! {
                 () = slept => {}
-                gone = gone(&self.stream, self.partial.is_empty()) => {
+                gone = gone(&mut self.stream, self.partial.is_empty()) => {
                     parked.cancel(&self.shared.node);
                     return Err(gone);
                 }
@@ -294,21 +310,10 @@ impl Serving {
     }
 }
 
-/// Comes back when the client has left. Bytes that it sends meanwhile are not taken.
-async fn gone(stream: &TcpStream, quiet: bool) -> io::Error {
-    if quiet {
-        if let Err(error) = stream.readable().await {
-            return error;
-        }
-        let mut byte = [0];
-        match stream.peek(&mut byte).await {
-            Ok(0) => return ErrorKind::UnexpectedEof.into(),
-            Err(error) => return error,
-            // It sends its next request already, and so cannot be watched any more.
-            Ok(_) => {}
-        }
-    }
-    std::future::pending().await
+/// Comes back when the client has left. Bytes that it sends meanwhile are not taken; with some of them here already it
+/// cannot be watched.
+async fn gone(stream: &mut Socket, quiet: bool) -> io::Error {
+    if quiet { stream.gone().await } else { std::future::pending().await }
 }
 
 /// Where the frame at the beginning of `bytes` ends; None when its length is not there yet.
@@ -351,10 +356,10 @@ impl Out {
         }
     }
 
-    async fn send(self, stream: &TcpStream, pool: &BufferPool) -> io::Result<()> {
+    async fn send(self, stream: &mut Socket, pool: &BufferPool) -> io::Result<()> {
         if self.ranges.is_empty() {
-            return write_all(stream, &self.bytes).await;
+            return stream.write_all(&self.bytes, pool).await;
         }
-        write_spliced(stream, &self.bytes, &self.ranges, pool).await
+        stream.write_spliced(&self.bytes, &self.ranges, pool).await
     }
 }

@@ -7,5 +7,6 @@ mod listen;
 mod run;
 mod settings;
 pub mod storage;
+mod tls;
 
 pub use run::{RunError, Running, start};

@@ -6,10 +6,12 @@ use crate::host::{Threads, Woken};
 use crate::listen::{self, Bound};
 use crate::settings::node_settings;
 use crate::storage;
+use crate::tls::Tls;
 use ottla_broker::{ListenerKind, Node, Now, StartError};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub enum RunError {
     Roles,
     #[error("{0}")]
     Storage(String),
+    #[error("{0}")]
+    Tls(String),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("the listener {name} cannot be bound to {host}:{port}: {error}")]
@@ -58,12 +62,27 @@ fn now() -> Now {
     Now { instant: clock::instant(), wall: clock::wall() }
 }
 
+/// The TLS of the listeners that have it; or all that is wrong with their stores.
+fn open_tls(config: &NodeConfig) -> Result<BTreeMap<String, Tls>, RunError> {
+    let mut opened = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for (name, settings) in &config.network.tls {
+        let Some(listener) = config.network.listeners.iter().find(|listener| listener.name == *name) else { continue };
+        match Tls::new(listener, settings.clone(), config.file.clone()) {
+            Ok(tls) => drop(opened.insert(name.clone(), tls)),
+            Err(why) => mistakes.push(why),
+        }
+    }
+    if mistakes.is_empty() { Ok(opened) } else { Err(RunError::Tls(mistakes.join("\n"))) }
+}
+
 /// Starts a node. It serves when this comes back.
 pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     if config.identity.roles != Roles::Combined {
         return Err(RunError::Roles);
     }
     let cluster_id = storage::cluster_id(config).map_err(RunError::Storage)?;
+    let mut tls = open_tls(config)?;
     // Bound first, so that a port in use is found before anything is written; served last.
     let bound = config.network.listeners.iter().map(|listener| {
         listen::bind(listener, &config.sockets).map_err(|error| RunError::Bind {
@@ -96,6 +115,9 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
             Ok(ms) => Duration::from_millis(ms),
             Err(_) => Duration::MAX,
         },
+        refusal_delay: Duration::from_millis(
+            u64::try_from(config.sockets.connection_failed_authentication_delay_ms).unwrap_or(0),
+        ),
     });
     let mut running = Running {
         node,
@@ -113,7 +135,8 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
             true => ListenerKind::Controller,
             false => ListenerKind::Broker,
         };
-        runtime.spawn(bound.serve(Arc::clone(&shared), kind));
+        let tls = tls.remove(&bound.listener.name);
+        runtime.spawn(bound.serve(Arc::clone(&shared), kind, tls));
     }
     running.start_upkeep(&runtime, config);
     running.runtime = Some(runtime);

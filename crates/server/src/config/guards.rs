@@ -29,11 +29,11 @@ const SKIPPED_CLASSES: [&str; 4] = [
 
 pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &Findings<'_>) {
     for listener in listeners {
-        if listener.protocol != SecurityProtocol::Plaintext {
+        if matches!(listener.protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
             findings.mistake(
                 "listeners",
                 format!(
-                    "listener {} wants {}, which this version does not have yet: only PLAINTEXT listeners are served",
+                    "listener {} wants {}, which this version does not have yet: PLAINTEXT and SSL are served",
                     listener.name, listener.protocol
                 ),
             );

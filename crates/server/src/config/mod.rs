@@ -14,6 +14,7 @@ mod properties;
 mod quorum;
 mod roles;
 mod settings;
+mod tls;
 
 pub use container::{Container, SECRET_FILES, SECRETS, Variables};
 pub use embedded::embedded;
@@ -26,3 +27,4 @@ pub use settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
+pub use tls::{ClientAuth, KeyStore, TlsSettings, TrustStore};

@@ -4,7 +4,7 @@
 //! stand in `file` too, under the layers that the metadata adds.
 
 use super::guards;
-use super::listeners::{Listener, ProtocolMap, check_distinct_ports, normalized, parse_listeners};
+use super::listeners::{Listener, ProtocolMap, SecurityProtocol, check_distinct_ports, normalized, parse_listeners};
 use super::mistakes::{Findings, InvalidConfig, Remark};
 use super::properties::{Origin, Properties};
 use super::quorum::{Voter, parse_bootstrap_servers, parse_voters};
@@ -12,10 +12,11 @@ use super::settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
+use super::tls::TlsSettings;
 use super::{keys, older, roles};
 use ottla_metadata::config_defs::{BrokerLayers, Configs, check_group_limits};
 use ottla_security::{Decision, Principal, parse_super_users};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A node's configuration, checked.
@@ -85,6 +86,8 @@ pub struct Network {
     pub controller_listener_names: Vec<String>,
     pub inter_broker_listener_name: String,
     pub protocols: ProtocolMap,
+    /// Of the listeners that speak TLS, by their names.
+    pub tls: BTreeMap<String, TlsSettings>,
 }
 
 impl Network {
@@ -132,8 +135,11 @@ impl NodeConfig {
         let identity = identity(&reader, &findings);
         let network = network(&reader, &properties, &findings);
         let quorum = quorum(&reader, &findings);
-        let network =
-            Network { advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum), ..network };
+        let network = Network {
+            advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum),
+            tls: tls(&network, &file, &findings),
+            ..network
+        };
         let authorization = authorization(&properties, &findings);
         guards::check(&properties, &network.listeners, &findings);
         roles::check(&identity, &network, &quorum, &properties, &findings);
@@ -227,7 +233,19 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
         advertised_controllers,
         controller_listener_names,
         protocols,
+        tls: BTreeMap::new(),
     }
+}
+
+fn tls(network: &Network, file: &Configs, findings: &Findings<'_>) -> BTreeMap<String, TlsSettings> {
+    let mut all = BTreeMap::new();
+    for listener in network.listeners.iter().filter(|listener| listener.protocol == SecurityProtocol::Ssl) {
+        match TlsSettings::read(listener, BrokerLayers::of_file(file)) {
+            Ok(settings) => drop(all.insert(listener.name.clone(), settings)),
+            Err(mistakes) => mistakes.into_iter().for_each(|(key, text)| findings.mistake(&key, text)),
+        }
+    }
+    all
 }
 
 fn quorum(reader: &Reader<'_>, findings: &Findings<'_>) -> QuorumSettings {
