@@ -198,6 +198,9 @@ impl Running {
         };
         every(config.lifecycle.heartbeat_interval_ms.into(), |node| node.heartbeat());
         every(config.log.high_watermark_checkpoint_interval_ms, |node| node.checkpoint_all());
+        if config.log.flush_scheduler_interval_ms < i64::MAX {
+            every(config.log.flush_scheduler_interval_ms, |node| node.sync_old(now()));
+        }
         every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
     }
 

@@ -40,6 +40,8 @@ pub(super) fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig
         message_timestamp_after_max_ms: config.message.timestamp_after_max_ms,
         retention_ms: config.retention.ms,
         retention_bytes: config.retention.bytes,
+        flush_messages: config.segment.flush_messages,
+        flush_ms: config.segment.flush_ms,
         producer_id_expiration_ms: settings.producer_id_expiration_ms,
     }
 }

@@ -8,7 +8,8 @@ use ottla_metadata::config_defs::{self, ConfigDef, Default, listener_base_name};
 const AUTHORIZER_KEYS: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
 
 /// Keys of plugins and clients inside a broker; what follows is theirs.
-const FOREIGN_PREFIXES: [&str; 4] = ["rlmm.config.", "rsm.config.", "metrics.context.", "listener.name."];
+const FOREIGN_PREFIXES: [&str; 5] =
+    ["config.providers.", "rlmm.config.", "rsm.config.", "metrics.context.", "listener.name."];
 
 /// Our own keys begin with this, so that none of Kafka's is ever taken for one.
 const OWN_PREFIX: &str = "ottla.";

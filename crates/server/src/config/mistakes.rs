@@ -48,12 +48,14 @@ pub(super) struct Findings<'a> {
     properties: &'a Properties,
     mistakes: RefCell<Vec<Remark>>,
     warnings: RefCell<Vec<Remark>>,
+    notes: RefCell<Vec<Remark>>,
     bad_keys: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(properties: &'a Properties) -> Self {
-        Self { properties, mistakes: RefCell::default(), warnings: RefCell::default(), bad_keys: RefCell::default() }
+        let (mistakes, bad_keys) = (RefCell::default(), RefCell::default());
+        Self { properties, mistakes, warnings: RefCell::default(), notes: RefCell::default(), bad_keys }
     }
 
     pub(super) fn mistake(&self, key: &str, text: impl Into<String>) {
@@ -63,6 +65,11 @@ impl<'a> Findings<'a> {
 
     pub(super) fn warning(&self, key: &str, text: impl Into<String>) {
         self.warnings.borrow_mut().push(self.remark(key, text));
+    }
+
+    /// What is in order, and may still surprise.
+    pub(super) fn note(&self, key: &str, text: impl Into<String>) {
+        self.notes.borrow_mut().push(self.remark(key, text));
     }
 
     /// A rule over several keys, told at the first that was given. Left out where one of them is wrong by itself already.
@@ -77,13 +84,15 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The warnings, unless there are mistakes.
-    pub(super) fn finish(self) -> Result<Vec<Remark>, InvalidConfig> {
+    /// The warnings and the notes, unless there are mistakes.
+    pub(super) fn finish(self) -> Result<(Vec<Remark>, Vec<Remark>), InvalidConfig> {
         let mut mistakes = self.mistakes.into_inner();
         if mistakes.is_empty() {
             let mut warnings = self.warnings.into_inner();
             warnings.sort();
-            return Ok(warnings);
+            let mut notes = self.notes.into_inner();
+            notes.sort();
+            return Ok((warnings, notes));
         }
         mistakes.sort();
         mistakes.dedup();

@@ -47,6 +47,8 @@ pub struct NodeConfig {
 pub struct Loaded {
     pub config: NodeConfig,
     pub warnings: Vec<Remark>,
+    /// Keys that are set and have no effect, each with the reason.
+    pub notes: Vec<Remark>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,8 +165,8 @@ impl NodeConfig {
             lifecycle: LifecycleSettings::read(&reader),
             file: file.clone(),
         };
-        let warnings = findings.finish()?;
-        Ok(Loaded { config, warnings })
+        let (warnings, notes) = findings.finish()?;
+        Ok(Loaded { config, warnings, notes })
     }
 
     /// The file's values, typed: for keys that have no place in a struct here.

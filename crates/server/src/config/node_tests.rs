@@ -115,7 +115,11 @@ fn what_guards_data_is_never_ignored() {
     refused("alter.config.policy.class.name=com.example.Mine", "which configurations may be set");
     refused("principal.builder.class=com.example.Mine", "who a client is");
     refused("client.quota.callback.class=com.example.Mine", "which quota a client has");
-    refused("config.providers=file", "config.providers=file is not there yet");
+    refused("replica.selector.class=com.example.Mine", "from which replica a consumer reads");
+    refused("group.consumer.assignors=uniform,com.example.Mine", "group.consumer.assignors=com.example.Mine would");
+    refused("ssl.engine.factory.class=com.example.Mine", "which cryptography is used");
+    refused("listener.name.x.sasl.server.callback.handler.class=com.example.Mine", "who a client is");
+    refused("group.share.persister.class.name=com.example.Mine", "where the state of share groups is kept");
     refused("remote.log.storage.system.enable=true", "tiered storage is not there yet");
     let tls = mistakes(load(&COMBINED.replace("PLAINTEXT://:9092", "PLAINTEXT://:9092,SSL://:9094").replace(
         "CONTROLLER://:9093",
@@ -124,6 +128,30 @@ fn what_guards_data_is_never_ignored() {
     assert_eq!(tls.len(), 2, "{tls:#?}");
     assert!(tls.iter().any(|m| m.contains("listener SSL: there is no key")));
     assert!(tls.iter().any(|m| m.contains("listener CONTROLLER wants SASL_SSL")));
+}
+
+#[test]
+fn kafkas_own_classes_are_known_by_their_names() {
+    let loaded = with(
+        "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector\n\
+         principal.builder.class=org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder\n\
+         group.consumer.assignors=range,org.apache.kafka.coordinator.group.assignor.UniformAssignor\n",
+    )
+    .unwrap();
+    assert_eq!((loaded.warnings, loaded.notes), (vec![], vec![]));
+}
+
+#[test]
+fn a_key_without_effect_is_told_with_the_reason_unless_it_is_at_its_default() {
+    let notes = with("num.network.threads=3\nlog.preallocate=true\nqueued.max.requests=7\n").unwrap().notes;
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "line 7: log.preallocate has no effect here: files grow as they are written, and whoever reads one that is deleted reads on",
+            "line 8: queued.max.requests has no effect here: a request is worked on where it is read, by one of num.io.threads",
+        ]
+    );
 }
 
 #[test]
