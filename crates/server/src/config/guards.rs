@@ -70,7 +70,7 @@ pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &
     }
     for (key, text, _) in properties.iter() {
         let Some(def) = broker().get(key).or_else(|| broker().get(listener_base_name(key)?)) else { continue };
-        if !is_set(def, text) {
+        if def.dynamic_only || !is_set(def, text) {
             continue;
         }
         match effect(def.name) {

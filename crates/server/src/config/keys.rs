@@ -17,10 +17,18 @@ const OWN_PREFIX: &str = "ottla.";
 pub(super) fn check(properties: &Properties, findings: &Findings<'_>) {
     for (key, text, _) in properties.iter() {
         match definition(key) {
-            Some(def) if def.dynamic_only => findings.mistake(
+            Some(def) if def.dynamic_only => findings.warning(
                 key,
-                format!("{key} cannot stand in a file: it is set while the broker runs, with kafka-configs"),
+                format!("{key} has no effect in a file: it is set while the broker runs, with kafka-configs"),
             ),
+            // One line that stands for both is told once, under the name that Kafka tells.
+            Some(_)
+                if key == "node.id"
+                    && properties.origin(key) == properties.origin("broker.id")
+                    && definition("broker.id").is_some_and(|older| older.parse(text).is_err()) =>
+            {
+                findings.follows(key);
+            }
             Some(def) => known(key, text, def, findings),
             None => unknown(key, findings),
         }

@@ -72,10 +72,19 @@ impl<'a> Findings<'a> {
         self.notes.borrow_mut().push(self.remark(key, text));
     }
 
+    /// Whether one of the keys is wrong by itself: what follows from it is not worth telling.
+    pub(super) fn is_bad(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.bad_keys.borrow().contains(*key))
+    }
+
+    /// The key is not to blame, but what it says cannot be told from another mistake.
+    pub(super) fn follows(&self, key: &str) {
+        self.bad_keys.borrow_mut().insert(key.to_owned());
+    }
+
     /// A rule over several keys, told at the first that was given. Left out where one of them is wrong by itself already.
     pub(super) fn require(&self, keys: &[&str], holds: bool, text: impl FnOnce() -> String) {
-        let known_bad = keys.iter().any(|key| self.bad_keys.borrow().contains(*key));
-        if holds || known_bad {
+        if holds || self.is_bad(keys) {
             return;
         }
         let given = keys.iter().find(|key| self.properties.origin(key).is_some());

@@ -146,11 +146,13 @@ impl NodeConfig {
         guards::check(&properties, &network.listeners, &findings);
         roles::check(&identity, &network, &quorum, &properties, &findings);
         check_numbers(&reader, &findings);
+        let directories = directories(&reader);
+        check_references(&reader, &network, &directories, &findings);
         let config = Self {
             identity,
             network,
             quorum,
-            directories: directories(&reader),
+            directories,
             authorization,
             topics: TopicSettings::read(&reader),
             offsets_topic: InternalTopicSettings::offsets(&reader),
@@ -217,13 +219,20 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
     if properties.get(MAP).is_none() {
         protocols.add_controller_defaults(&controllers, &entries);
     }
-    let listeners = parsed(findings, "listeners", parse_listeners(&entries, &protocols)).unwrap_or_default();
-    parsed(findings, "listeners", check_distinct_ports(&listeners));
+    // Without the map or the controllers' names, which protocol a listener speaks cannot be said.
+    let unclear = findings.is_bad(&[MAP, "controller.listener.names"]);
+    let parse = |key: &str, entries: &[String]| match parse_listeners(entries, &protocols) {
+        Err(_) if unclear => Vec::new(),
+        result => parsed(findings, key, result).unwrap_or_default(),
+    };
+    let listeners = parse("listeners", &entries);
+    parsed(findings, "listeners", check_distinct_ports(&listeners, &entries));
+    if unclear && listeners.is_empty() {
+        findings.follows("listeners");
+    }
     let controller_listener_names: Vec<String> = controllers.iter().map(|name| normalized(name)).collect();
     let advertised = match reader.value("advertised.listeners").as_list() {
-        Some(entries) => {
-            parsed(findings, "advertised.listeners", parse_listeners(entries, &protocols)).unwrap_or_default()
-        }
+        Some(entries) => parse("advertised.listeners", entries),
         None => listeners.clone(),
     };
     let (advertised_controllers, advertised) =
@@ -297,6 +306,35 @@ fn authorization(properties: &Properties, findings: &Findings<'_>) -> Authorizat
     }
 }
 
+/// What names listeners and directories of others.
+fn check_references(r: &Reader<'_>, network: &Network, directories: &Directories, findings: &Findings<'_>) {
+    const EARLY: &str = "early.start.listeners";
+    const CORDONED: &str = "cordoned.log.dirs";
+    for name in r.list(EARLY).iter().map(|name| normalized(name)) {
+        let known = network.is_controller_listener(&name) || network.listeners.iter().any(|l| l.name == name);
+        findings.require(&[EARLY, "listeners"], known, || {
+            format!(
+                "{EARLY} contains listener {name}, but this is not contained in listeners or controller.listener.names"
+            )
+        });
+    }
+    let cordoned = r.list(CORDONED);
+    if cordoned.iter().any(|dir| dir == "*") {
+        findings.require(&[CORDONED], cordoned.len() == 1, || {
+            format!("When {CORDONED} is set to *, it must not contain other values")
+        });
+        return;
+    }
+    let is_known = |dir: &&String| directories.log_dirs.iter().any(|known| *known == PathBuf::from(dir));
+    let unknown: Vec<&str> = cordoned.iter().filter(|dir| !is_known(dir)).map(String::as_str).collect();
+    findings.require(&[CORDONED, "log.dirs", "log.dir"], unknown.is_empty(), || {
+        format!(
+            "All entries in {CORDONED} must be present in log.dirs or log.dir. Missing entries : {}",
+            unknown.join(", ")
+        )
+    });
+}
+
 /// Settings that must fit together.
 fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
     let rule = |keys: &[&str], holds: bool, text: &str| findings.require(keys, holds, || text.to_owned());
@@ -337,11 +375,18 @@ fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
         findings.require(&[&a, &b], false, || error.to_string());
     }
     let (idle, delay) = (r.long("connections.max.idle.ms"), r.int("connection.failed.authentication.delay.ms"));
-    rule(
+    findings.require(
         &["connection.failed.authentication.delay.ms", "connections.max.idle.ms"],
         idle < 0 || i64::from(delay) < idle,
-        "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed authentication responses from timing out",
+        || format!("connection.failed.authentication.delay.ms={delay} should always be less than connections.max.idle.ms={idle} to prevent failed authentication responses from timing out"),
     );
+    for key in ["offsets.topic.compression.codec", "share.coordinator.state.topic.compression.codec"] {
+        let codec = r.int(key);
+        findings.require(&[key], (0..=4).contains(&codec), || format!("Unknown compression type id: {codec}"));
+    }
+    const PROTOCOLS: &str = "group.coordinator.rebalance.protocols";
+    let has_classic = r.list(PROTOCOLS).iter().any(|protocol| protocol == "classic");
+    rule(&[PROTOCOLS], has_classic, "Disabling the 'classic' protocol is not supported.");
     if r.int("group.min.session.timeout.ms") > r.int("group.max.session.timeout.ms") {
         findings.warning(
             "group.min.session.timeout.ms",

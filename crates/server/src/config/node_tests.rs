@@ -228,9 +228,27 @@ fn numbers_that_do_not_fit_together() {
         "replica.fetch.wait.max.ms=40000\nreplica.lag.time.max.ms=50000",
         "replica.socket.timeout.ms should always",
     );
-    refused("connections.max.idle.ms=50", "connection.failed.authentication.delay.ms should always be less");
+    refused("connections.max.idle.ms=50", "delay.ms=100 should always be less than connections.max.idle.ms=50");
     refused("group.consumer.session.timeout.ms=40000", "must be greater than or equal to group.consumer.min.session");
-    refused("leader.replication.throttled.rate=5", "cannot stand in a file");
+    refused("offsets.topic.compression.codec=9", "Unknown compression type id: 9");
+    refused("group.coordinator.rebalance.protocols=consumer", "Disabling the 'classic' protocol is not supported.");
+}
+
+#[test]
+fn listeners_and_directories_that_are_named_elsewhere_exist() {
+    refused("early.start.listeners=OTHER", "early.start.listeners contains listener OTHER, but this is not contained");
+    refused("cordoned.log.dirs=/other", "Missing entries : /other");
+    refused("cordoned.log.dirs=*,/a", "When cordoned.log.dirs is set to *, it must not contain other values");
+    assert_eq!(with("early.start.listeners=CONTROLLER\ncordoned.log.dirs=*\n").unwrap().warnings, []);
+}
+
+#[test]
+fn a_mistake_is_told_without_what_follows_from_it() {
+    refused("listener.security.protocol.map=PLAINTEXT:WRONG", "Invalid security protocol `WRONG`");
+    let found = mistakes(load(&COMBINED.replace("controller.listener.names=CONTROLLER", "")));
+    assert_eq!(found, ["Missing required configuration \"controller.listener.names\" which has no default value."]);
+    let found = mistakes(load(&COMBINED.replace("node.id=1", "node.id=one")));
+    assert_eq!(found, ["line 1: Invalid value one for configuration broker.id: Not a number of type INT"]);
 }
 
 #[test]
