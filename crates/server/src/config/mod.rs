@@ -11,6 +11,8 @@ mod listeners;
 mod mistakes;
 mod node;
 mod older;
+#[cfg(test)]
+mod page;
 mod properties;
 mod providers;
 mod quorum;
