@@ -1,6 +1,8 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
+use crate::tls::Tls;
 use ottla_broker::{Host, Job};
+use ottla_metadata::config_defs::Configs;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +17,8 @@ pub(crate) struct Threads {
     timers: Bell,
     /// How many threads a start or a stop may use at once.
     parallel: usize,
+    /// The listeners that speak TLS.
+    tls: Vec<Arc<Tls>>,
 }
 
 #[derive(Default)]
@@ -44,8 +48,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(parallel: usize) -> Arc<Self> {
-        Arc::new(Self { parallel: parallel.max(1), ..Self::default() })
+    pub(crate) fn new(parallel: usize, tls: Vec<Arc<Tls>>) -> Arc<Self> {
+        Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
     }
 
     /// Runs jobs until the queue is closed and empty.
@@ -150,6 +154,10 @@ impl Host for Threads {
     fn space(&self, path: &Path) -> Option<(u64, u64)> {
         let stat = rustix::fs::statvfs(path).ok()?;
         Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
+        self.tls.iter().try_for_each(|tls| tls.check(configs))
     }
 
     fn wake_controller(&self) {

@@ -66,7 +66,7 @@ fn listen(address: SocketAddr, any: bool, settings: &SocketSettings) -> io::Resu
 
 impl Bound {
     /// Takes connections until the runtime ends.
-    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind, tls: Option<Tls>) {
+    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind, tls: Option<Arc<Tls>>) {
         let socket = match tokio::net::TcpListener::from_std(self.socket) {
             Ok(socket) => socket,
             Err(error) => {

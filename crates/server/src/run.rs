@@ -63,13 +63,13 @@ fn now() -> Now {
 }
 
 /// The TLS of the listeners that have it; or all that is wrong with their stores.
-fn open_tls(config: &NodeConfig) -> Result<BTreeMap<String, Tls>, RunError> {
+fn open_tls(config: &NodeConfig) -> Result<BTreeMap<String, Arc<Tls>>, RunError> {
     let mut opened = BTreeMap::new();
     let mut mistakes = Vec::new();
     for (name, settings) in &config.network.tls {
         let Some(listener) = config.network.listeners.iter().find(|listener| listener.name == *name) else { continue };
         match Tls::new(listener, settings.clone(), config.file.clone()) {
-            Ok(tls) => drop(opened.insert(name.clone(), tls)),
+            Ok(tls) => drop(opened.insert(name.clone(), Arc::new(tls))),
             Err(why) => mistakes.push(why),
         }
     }
@@ -97,8 +97,10 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let settings = node_settings(config, &cluster_id, &ports);
 
     let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
-    let threads =
-        Threads::new(positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len());
+    let threads = Threads::new(
+        positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len(),
+        tls.values().cloned().collect(),
+    );
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(positive(config.sockets.num_io_threads))

@@ -33,4 +33,4 @@ pub use settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
-pub use tls::{ClientAuth, KeyStore, TlsSettings, TrustStore};
+pub use tls::{ClientAuth, KeyStore, TlsSettings, TrustStore, listener_prefix};

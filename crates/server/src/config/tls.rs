@@ -136,7 +136,7 @@ impl Reader<'_> {
 impl TlsSettings {
     /// What holds for a listener, or all that is wrong with it.
     pub fn read(listener: &Listener, layers: BrokerLayers<'_>) -> Result<Self, Vec<TlsMistake>> {
-        let reader = Reader { layers, prefix: prefix(&listener.name) };
+        let reader = Reader { layers, prefix: listener_prefix(&listener.name) };
         let mut mistakes = Vec::new();
         let mut take = |result: Result<(), (&str, String)>| {
             if let Err((name, text)) = result {
@@ -199,7 +199,7 @@ impl TlsSettings {
 const DEFAULT_FACTORY: &str = "org.apache.kafka.common.security.ssl.DefaultSslEngineFactory";
 
 /// What a listener's own keys begin with.
-fn prefix(listener: &str) -> String {
+pub fn listener_prefix(listener: &str) -> String {
     format!("listener.name.{}.", listener.to_lowercase())
 }
 

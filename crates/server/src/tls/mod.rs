@@ -9,7 +9,7 @@ mod names;
 mod pem;
 mod stores;
 
-use crate::config::{ClientAuth, Listener, TlsSettings};
+use crate::config::{ClientAuth, Listener, TlsSettings, listener_prefix};
 use clients::Clients;
 use names::Names;
 use ottla_metadata::config_defs::{BrokerLayers, Configs};
@@ -90,6 +90,22 @@ impl Tls {
             }
         }
         held.terms.clone()
+    }
+
+    /// Whether what is to be set for this broker can be used.
+    pub(crate) fn check(&self, dynamic: &Configs) -> Result<(), String> {
+        let prefix = listener_prefix(&self.listener.name);
+        if !dynamic.keys().any(|key| key.starts_with(&prefix)) {
+            return Ok(());
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let layers = BrokerLayers { dynamic, dynamic_default: &held.tried.dynamic_default, file: &self.file };
+        let settings = TlsSettings::read(&self.listener, layers).map_err(|mistakes| {
+            let texts: Vec<String> = mistakes.into_iter().map(|(key, text)| format!("{key}: {text}")).collect();
+            texts.join("; ")
+        })?;
+        let opened = open(&settings).and_then(|(_, names)| held.names.may_become(&names, &settings));
+        opened.map_err(|why| format!("listener {}: {why}", self.listener.name))
     }
 
     /// Takes what has changed, if it can be used.

@@ -312,6 +312,22 @@ fn a_dynamic_configuration_counts_at_once() {
 }
 
 #[test]
+fn what_cannot_be_used_is_refused_before_it_is_set() {
+    let scene = Scene::new();
+    let tls = scene.listener("").unwrap();
+    let check = |name: &str| {
+        let key = "listener.name.ssl.ssl.keystore.location".to_owned();
+        tls.check(&Configs::from([(key, scene.path(name))]))
+    };
+    scene.write("again.pem", scene.authority.issue("node").pem());
+    scene.write("other.pem", scene.authority.issue("other").pem());
+    check("again.pem").unwrap();
+    assert!(check("missing.pem").unwrap_err().contains("missing.pem"));
+    assert!(check("other.pem").unwrap_err().contains("ssl.allow.dn.changes is false"));
+    tls.check(&Configs::from([("log.retention.ms".to_owned(), "5".to_owned())])).unwrap();
+}
+
+#[test]
 fn what_contradicts_itself_is_told_in_kafkas_words() {
     let scene = Scene::new();
     for (more, expected) in [
