@@ -105,15 +105,24 @@ pub fn is_empty(config: &NodeConfig) -> Result<bool, String> {
     directories(config).iter().try_fold(true, |all, path| Ok(all && is_bare(path)?))
 }
 
-/// Nothing lies there but what a fresh file system brings along.
+/// Nothing lies there but what a fresh file system brings along, or what was left by a formatting that did not come to
+/// its last file, `meta.properties`.
 fn is_bare(path: &Path) -> Result<bool, String> {
-    match std::fs::read_dir(path) {
-        Ok(mut entries) => {
-            Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str() == Some("lost+found"))))
+    let names = |path: &Path| match std::fs::read_dir(path) {
+        Ok(entries) => {
+            entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let left = ["lost+found", ".lock", "bootstrap.checkpoint", "meta.properties.tmp", METADATA_FOLDER];
+    if names(path).map_err(told)?.iter().any(|name| !left.contains(&name.as_str())) {
+        return Ok(false);
     }
+    // A log that has begun is nobody's to format over.
+    let zero = SnapshotId::ZERO.to_string();
+    Ok(names(&path.join(METADATA_FOLDER)).map_err(told)?.iter().all(|name| name.starts_with(&zero)))
 }
 
 /// `storage info`: what is found, and whether it is in order.

@@ -89,6 +89,30 @@ fn a_node_that_stands_alone_formats_its_empty_directory_once() {
 }
 
 #[test]
+fn a_formatting_that_was_cut_off_is_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    write_properties(&dir, 4715, "controller.quorum.voters=4715@localhost:9093");
+    let start = || Started::until(ottla(&dir).args(["server-start", "server.properties"]), READY);
+    let data = dir.path().join("data");
+    start().terminate();
+    // What there is before the last file is written: the snapshot of the beginning, and the lock.
+    std::fs::remove_file(data.join("meta.properties")).unwrap();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && !path.ends_with(".lock") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for entry in std::fs::read_dir(data.join("__cluster_metadata-0")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("00000000000000000000-0000000000.checkpoint") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    start().terminate();
+}
+
+#[test]
 fn a_directory_that_is_a_quorums_or_not_empty_is_not_formatted() {
     let dir = tempfile::tempdir().unwrap();
     let refused = || {
