@@ -149,9 +149,8 @@ impl TlsStream {
                 break stage;
             }
         };
-        if self.incoming.is_empty() {
-            self.incoming = Vec::new();
-        }
+        // Who has sent the beginning of a record holds no more than that.
+        self.incoming.shrink_to(self.incoming.len());
         failure.map_or(Ok(stage), Err)
     }
 

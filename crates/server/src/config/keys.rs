@@ -57,6 +57,37 @@ fn known(key: &str, text: &str, def: &ConfigDef, findings: &Findings<'_>) {
     }
 }
 
+/// A listener's own key must name one of this node's, in lower case: under any other name nobody reads it, and it may be
+/// the one that keeps strangers out.
+pub(super) fn check_listener_prefixes(properties: &Properties, listeners: &[String], findings: &Findings<'_>) {
+    for (key, _, _) in properties.iter() {
+        let Some((name, base)) = key.strip_prefix("listener.name.").and_then(|rest| rest.split_once('.')) else {
+            continue;
+        };
+        let known = listeners.iter().any(|listener| listener.to_lowercase() == name);
+        if !known && listeners.iter().any(|listener| listener.eq_ignore_ascii_case(name)) {
+            let wanted = name.to_lowercase();
+            findings.mistake(key, format!("{key} is read as listener.name.{wanted}.{base} only, in lower case"));
+        } else if !known {
+            findings.warning(key, format!("{key} has no effect: there is no listener {}", name.to_uppercase()));
+        } else if !is_listener_key(base) {
+            match config_defs::broker().nearest(base) {
+                Some(nearest) => {
+                    findings.warning(key, format!("{key} is unknown and has no effect; did you mean {nearest}?"))
+                }
+                None => findings.warning(key, format!("{key} is unknown and has no effect")),
+            }
+        }
+    }
+}
+
+/// A key of brokers, or one of a SASL mechanism such as `plain.sasl.jaas.config`.
+fn is_listener_key(base: &str) -> bool {
+    let of_mechanism =
+        base.split_once('.').is_some_and(|(_, key)| key.starts_with("sasl.") && definition(key).is_some());
+    definition(base).is_some() || of_mechanism
+}
+
 fn unknown(key: &str, findings: &Findings<'_>) {
     if AUTHORIZER_KEYS.contains(&key) || FOREIGN_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
         return;

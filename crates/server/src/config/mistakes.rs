@@ -67,9 +67,11 @@ impl<'a> Findings<'a> {
         self.warnings.borrow_mut().push(self.remark(key, text));
     }
 
-    /// What is in order, and may still surprise.
+    /// What is in order, and may still surprise whoever set it. What the program sets surprises nobody.
     pub(super) fn note(&self, key: &str, text: impl Into<String>) {
-        self.notes.borrow_mut().push(self.remark(key, text));
+        if self.properties.origin(key) != Some(Origin::Program) {
+            self.notes.borrow_mut().push(self.remark(key, text));
+        }
     }
 
     /// Whether one of the keys is wrong by itself: what follows from it is not worth telling.

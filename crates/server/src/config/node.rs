@@ -142,6 +142,9 @@ impl NodeConfig {
             tls: tls(&network, &file, &findings),
             ..network
         };
+        let names = network.listeners.iter().chain(&network.advertised).map(|listener| listener.name.clone());
+        let names: Vec<String> = names.chain(network.controller_listener_names.clone()).collect();
+        keys::check_listener_prefixes(&properties, &names, &findings);
         let authorization = authorization(&properties, &findings);
         guards::check(&properties, &network.listeners, &findings);
         roles::check(&identity, &network, &quorum, &properties, &findings);

@@ -131,6 +131,25 @@ fn what_guards_data_is_never_ignored() {
 }
 
 #[test]
+fn a_listeners_own_key_names_one_of_the_nodes_in_lower_case() {
+    refused("listener.name.PLAINTEXT.max.connections=5", "is read as listener.name.plaintext.max.connections only");
+    let warnings = with(
+        "listener.name.controller.plain.sasl.jaas.config=a\nlistener.name.other.ssl.client.auth=required\n\
+         listener.name.plaintext.ssl.client.auht=required\n",
+    )
+    .unwrap()
+    .warnings;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "line 7: listener.name.other.ssl.client.auth has no effect: there is no listener OTHER",
+            "line 8: listener.name.plaintext.ssl.client.auht is unknown and has no effect; did you mean ssl.client.auth?",
+        ]
+    );
+}
+
+#[test]
 fn kafkas_own_classes_are_known_by_their_names() {
     let loaded = with(
         "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector\n\
