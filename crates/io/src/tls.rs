@@ -211,6 +211,22 @@ impl TlsStream {
     }
 }
 
+/// Says that nothing follows, if that can be said at once: without it the peer cannot tell an end from a cut.
+impl Drop for TlsStream {
+    fn drop(&mut self) {
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        let mut buffer = [0; RECORD_OVERHEAD];
+        if let Ok(ConnectionState::WriteTraffic(mut traffic)) = self.tls.process_tls_records(&mut self.incoming).state
+            && let Ok(count) = traffic.queue_close_notify(&mut buffer)
+        {
+            // Who is gone already needs no word.
+            let _ = self.socket.try_write(&buffer[..count]);
+        }
+    }
+}
+
 /// Encodes a message behind what is there.
 fn append(outgoing: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) -> io::Result<()> {
     let start = outgoing.len();

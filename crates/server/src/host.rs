@@ -1,9 +1,10 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
+use crate::config::{check_dynamic, without_effect};
 use crate::tls::Tls;
 use ottla_broker::{Host, Job};
 use ottla_metadata::config_defs::Configs;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) struct Threads {
     parallel: usize,
     /// The listeners that speak TLS.
     tls: Vec<Arc<Tls>>,
+    /// Keys that were set while the node ran and have no effect: each is told once.
+    told: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
@@ -157,7 +160,15 @@ impl Host for Threads {
     }
 
     fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
-        self.tls.iter().try_for_each(|tls| tls.check(configs))
+        check_dynamic(configs)?;
+        self.tls.iter().try_for_each(|tls| tls.check(configs))?;
+        for key in configs.keys() {
+            let Some(why) = without_effect(key) else { continue };
+            if lock(&self.told).insert(key.clone()) {
+                tracing::info!("{key} is set for the running node, and has no effect here: {why}");
+            }
+        }
+        Ok(())
     }
 
     fn wake_controller(&self) {

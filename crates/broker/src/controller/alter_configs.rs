@@ -186,7 +186,7 @@ fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiE
     validate_broker_update(configs, scope).map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
 }
 
-/// This broker's own configuration, as it would be, against what only its program knows.
+/// This broker's own configuration or that of all, as it would be, against what only its program knows.
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     let is_own =
         resource.kind == ConfigResourceKind::Broker && resource.name == desk.controller.settings.node_id.to_string();

@@ -3,6 +3,7 @@
 //! What a key is (type, default, range) stands in `ottla_metadata::config_defs`; here is what a node does with it.
 
 mod container;
+mod dynamic;
 mod effects;
 mod embedded;
 mod guards;
@@ -21,6 +22,7 @@ mod settings;
 mod tls;
 
 pub use container::{Container, SECRET_FILES, SECRETS, Variables};
+pub use dynamic::{check_dynamic, without_effect};
 pub use effects::{Effect, effect};
 pub use embedded::embedded;
 pub use listeners::{Listener, ProtocolMap, SecurityProtocol};

@@ -95,7 +95,7 @@ impl Tls {
     /// Whether what is to be set for this broker can be used.
     pub(crate) fn check(&self, dynamic: &Configs) -> Result<(), String> {
         let prefix = listener_prefix(&self.listener.name);
-        if !dynamic.keys().any(|key| key.starts_with(&prefix)) {
+        if !dynamic.keys().any(|key| key.starts_with(&prefix) || key.starts_with("ssl.")) {
             return Ok(());
         }
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -52,8 +53,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     started.wait()
 }
 
+/// The log goes to standard error. `KAFKA_LOG4J_ROOT_LOGLEVEL` says from which level on, as in Kafka's images.
 pub(crate) fn start_log() {
+    let level = std::env::var("KAFKA_LOG4J_ROOT_LOGLEVEL").ok();
+    let level = level.and_then(|name| name.trim().parse().ok()).unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
