@@ -8,7 +8,9 @@ if [ "$1" = "-daemon" ]; then
   shift
   logs=${LOG_DIR:-$(dirname "$0")/../logs}
   mkdir -p "$logs"
-  nohup "$(dirname "$0")/ottla-run.sh" server-start "$@" >"$logs/kafkaServer.out" 2>&1 </dev/null &
+  # What an earlier node said is not to be taken for this one's.
+  : >"$logs/kafkaServer.out"
+  nohup "$(dirname "$0")/ottla-run.sh" server-start "$@" >>"$logs/kafkaServer.out" 2>&1 </dev/null &
   node=$!
   # It starts in milliseconds, so whoever comes next finds it there.
   for _ in $(seq 200); do

@@ -3,4 +3,6 @@
 pub mod buffers;
 pub mod clock;
 pub mod disk;
+pub mod socket;
 pub mod stream;
+pub mod tls;

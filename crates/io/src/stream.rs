@@ -21,7 +21,7 @@ pub struct FileRange {
 const STEP: usize = 1 << 20;
 
 /// Reads what is there; None when the socket has nothing.
-pub fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+pub(crate) fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match stream.try_read(buffer) {
         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
         Ok(count) => Ok(Some(count)),
@@ -32,7 +32,7 @@ pub fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usiz
 
 /// Reads what is there behind what the buffer holds, into room that it has already; at most `count_max`. None when the
 /// socket has nothing.
-pub fn try_read_more(stream: &TcpStream, buffer: &mut Vec<u8>, count_max: usize) -> io::Result<Option<usize>> {
+pub(crate) fn try_read_more(stream: &TcpStream, buffer: &mut Vec<u8>, count_max: usize) -> io::Result<Option<usize>> {
     let room = count_max.min(buffer.capacity() - buffer.len());
     match stream.try_read_buf(&mut buffer.limit(room)) {
         Ok(0) if room > 0 => Err(ErrorKind::UnexpectedEof.into()),
@@ -43,7 +43,7 @@ pub fn try_read_more(stream: &TcpStream, buffer: &mut Vec<u8>, count_max: usize)
 }
 
 /// Writes all bytes, waiting for the socket where it must.
-pub async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.try_write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -57,7 +57,7 @@ pub async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Writes bytes, and between them ranges of files, each before the byte at its place. What comes before a range goes out
 /// in one write with the range's first step. After every step others get their turn.
-pub async fn write_spliced(
+pub(crate) async fn write_spliced(
     stream: &TcpStream,
     bytes: &[u8],
     ranges: &[(usize, FileRange)],
@@ -118,7 +118,7 @@ async fn step(
 }
 
 /// Fills the buffer from the page cache; what is not there is read on a thread that may wait for the disk.
-async fn read_range(range: &FileRange, done: usize, buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) async fn read_range(range: &FileRange, done: usize, buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while filled < buffer.len() {
         let position = range.position + (done + filled) as u64;

@@ -34,6 +34,10 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative for none.
     pub retention_bytes: i64,
+    /// `flush.messages`: the most records that are not synced when an append is done; `i64::MAX` is as many as may be.
+    pub flush_messages: i64,
+    /// `flush.ms`: how long at the most after a sync the next one is, where somebody asks.
+    pub flush_ms: i64,
     /// `producer.id.expiration.ms`, a broker's setting
     pub producer_id_expiration_ms: i64,
 }
@@ -76,6 +80,8 @@ impl Default for LogConfig {
             message_timestamp_after_max_ms: 3_600_000,
             retention_ms: 7 * 24 * 3_600_000,
             retention_bytes: -1,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
             producer_id_expiration_ms: 86_400_000,
         }
     }

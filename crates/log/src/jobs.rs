@@ -88,6 +88,27 @@ impl<D: Disk> Log<D> {
         self.sync_to(SyncDepth::Batches)
     }
 
+    /// Syncs where `flush.messages` records or more are not durable. To be called after each append.
+    pub fn sync_if_many(&self) -> Result<(), LogError> {
+        let flush_messages = self.config().flush_messages;
+        let due = flush_messages < i64::MAX
+            && self.log_end_offset().0.saturating_sub(self.recovery_point().0) >= flush_messages;
+        if due { self.sync().map(drop) } else { Ok(()) }
+    }
+
+    /// Syncs where that was last done `flush.ms` ago. For a thread that may wait.
+    pub fn sync_if_old(&self, now: Timestamp) -> Result<(), LogError> {
+        let flush_ms = self.config().flush_ms;
+        {
+            let mut state = self.state();
+            if flush_ms == i64::MAX || now.0.saturating_sub(state.synced_at_ms) < flush_ms {
+                return Ok(());
+            }
+            state.synced_at_ms = now.0;
+        }
+        self.sync().map(drop)
+    }
+
     fn sync_to(&self, depth: SyncDepth) -> Result<Offset, LogError> {
         if let Some(job) = self.plan(depth)? {
             let done = job.run();

@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) on_disk: bool,
     /// Everything below is durable.
     pub(crate) recovery_point: i64,
+    /// When [`Log::sync_if_old`] last found it time; 0 before.
+    pub(crate) synced_at_ms: i64,
     /// Names in the folder changed since it was last synced.
     pub(crate) names_changed: bool,
     /// Producer snapshots that were written and not synced.
@@ -103,6 +105,7 @@ impl<D: Disk> Log<D> {
             status: Status::Online,
             on_disk: false,
             recovery_point: 0,
+            synced_at_ms: 0,
             names_changed: false,
             unsynced_snapshots: Vec::new(),
         };

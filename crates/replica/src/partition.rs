@@ -173,6 +173,7 @@ impl<D: Disk> Partition<D> {
         }
         let epoch = LeaderEpoch(leadership.leader_epoch);
         let appended = self.log.append_as_leader(batches, origin, epoch, now, scratch)?;
+        self.log.sync_if_many().map_err(AppendError::Log)?;
         self.advance_high_watermark(&leadership);
         self.waiting.wake_all();
         Ok(appended)

@@ -7,6 +7,7 @@ mod authorizer;
 mod codes;
 mod host;
 mod principal;
+mod principal_rules;
 pub mod scram;
 mod scram_argument;
 mod store;
@@ -18,5 +19,6 @@ pub use authorizer::{
 pub use codes::{AclOperation, AclPermissionType, PatternType, ResourceType};
 pub use host::{Cidr, ClientHost, InvalidCidr};
 pub use principal::{InvalidPrincipal, Principal, USER_TYPE};
+pub use principal_rules::{InvalidRule, PrincipalRules};
 pub use scram_argument::{InvalidScramArgument, ScramUser};
 pub use store::{AclId, AclStore, StoreError};

@@ -8,16 +8,18 @@
 use crate::admission::{Activity, Source};
 use crate::budget::{Budget, Share};
 use crate::patience::Patience;
+use crate::tls::{Terms, Tls};
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
 use ottla_io::buffers::{BufferPool, capacity_for};
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
-use ottla_io::stream::{FileRange, try_read, try_read_more, write_all, write_spliced};
+use ottla_io::socket::Socket;
+use ottla_io::stream::FileRange;
+use ottla_metadata::image::{ConfigResource, ConfigResourceKind};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// What all connections of a node share.
@@ -32,6 +34,20 @@ pub(crate) struct Shared {
     pub frame_bytes_max: usize,
     /// `connections.max.idle.ms`
     pub idle_max: Duration,
+    /// `connection.failed.authentication.delay.ms`
+    pub refusal_delay: Duration,
+}
+
+impl Shared {
+    /// What a new connection is served with: as the metadata has it now.
+    pub(crate) fn terms(&self, tls: &Tls) -> Terms {
+        let published = self.node.published();
+        let of = |name: String| {
+            let resource = ConfigResource { kind: ConfigResourceKind::Broker, name };
+            published.image.configs.get(&resource).unwrap_or(&tls.nothing)
+        };
+        tls.terms(of(self.node.id.to_string()), of(String::new()))
+    }
 }
 
 /// Wakes the connection's task.
@@ -75,7 +91,7 @@ enum Next {
 
 pub(crate) struct Serving {
     pub shared: Arc<Shared>,
-    pub stream: TcpStream,
+    pub stream: Socket,
     pub connection: Arc<Connection>,
     pub waker: Arc<Waker>,
     /// The beginning of a frame, with its length.
@@ -123,7 +139,7 @@ impl Serving {
             0..4 => self.read_small(&mut out)?,
             _ => self.read_large(&mut out).await?,
         };
-        out.send(&self.stream, &self.shared.pool).await?;
+        out.send(&mut self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
         Ok(next)
     }
@@ -148,7 +164,7 @@ impl Serving {
         LOCAL.with_borrow_mut(|local| {
             let held = self.partial.len();
             local.scratch[..held].copy_from_slice(&self.partial);
-            let Some(count) = try_read(&self.stream, &mut local.scratch[held..])? else { return Ok(Next::Read) };
+            let Some(count) = self.stream.try_read(&mut local.scratch[held..])? else { return Ok(Next::Read) };
             self.keep(&[]);
             let (bytes, worker) = (&local.scratch[..held + count], &mut local.worker);
             let (used, next) = handle(&self.shared, &self.connection, bytes, worker, out)?;
@@ -161,7 +177,7 @@ impl Serving {
     fn read_length(&mut self) -> io::Result<Next> {
         let held = self.partial.len();
         self.partial.reserve_exact(4 - held);
-        try_read_more(&self.stream, &mut self.partial, 4 - held)?;
+        self.stream.try_read_more(&mut self.partial, 4 - held)?;
         Ok(Next::Read)
     }
 
@@ -172,7 +188,7 @@ impl Serving {
         if held < end {
             self.make_room(end);
             let room = self.partial.capacity().min(end);
-            try_read_more(&self.stream, &mut self.partial, room - held)?;
+            self.stream.try_read_more(&mut self.partial, room - held)?;
         }
         if self.partial.len() < end {
             return Ok(Next::Read);
@@ -261,7 +277,7 @@ impl Serving {
                 Some(Answer::Reply(reply)) => {
                     let mut out = Out::default();
                     out.add(reply);
-                    return out.send(&self.stream, &self.shared.pool).await;
+                    return out.send(&mut self.stream, &self.shared.pool).await;
                 }
                 Some(Answer::Close(reason)) => return Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Some(Answer::Parked(next)) => {
@@ -284,7 +300,7 @@ impl Serving {
             };
             tokio::select! {
                 () = slept => {}
-                gone = gone(&self.stream, self.partial.is_empty()) => {
+                gone = gone(&mut self.stream, self.partial.is_empty()) => {
                     parked.cancel(&self.shared.node);
                     return Err(gone);
                 }
@@ -341,21 +357,10 @@ fn handle(
     Ok((used, Next::Read))
 }
 
-/// Comes back when the client has left. Bytes that it sends meanwhile are not taken.
-async fn gone(stream: &TcpStream, quiet: bool) -> io::Error {
-    if quiet {
-        if let Err(error) = stream.readable().await {
-            return error;
-        }
-        let mut byte = [0];
-        match stream.peek(&mut byte).await {
-            Ok(0) => return ErrorKind::UnexpectedEof.into(),
-            Err(error) => return error,
-            // It sends its next request already, and so cannot be watched any more.
-            Ok(_) => {}
-        }
-    }
-    std::future::pending().await
+/// Comes back when the client has left. Bytes that it sends meanwhile are not taken; with some of them here already it
+/// cannot be watched.
+async fn gone(stream: &mut Socket, quiet: bool) -> io::Error {
+    if quiet { stream.gone().await } else { std::future::pending().await }
 }
 
 /// Where the frame at the beginning of `bytes` ends; None when its length is not there yet.
@@ -398,10 +403,10 @@ impl Out {
         }
     }
 
-    async fn send(self, stream: &TcpStream, pool: &BufferPool) -> io::Result<()> {
+    async fn send(self, stream: &mut Socket, pool: &BufferPool) -> io::Result<()> {
         if self.ranges.is_empty() {
-            return write_all(stream, &self.bytes).await;
+            return stream.write_all(&self.bytes, pool).await;
         }
-        write_spliced(stream, &self.bytes, &self.ranges, pool).await
+        stream.write_spliced(&self.bytes, &self.ranges, pool).await
     }
 }

@@ -1,7 +1,10 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
+use crate::config::{check_dynamic, without_effect};
+use crate::tls::Tls;
 use ottla_broker::{Host, Job};
-use std::collections::VecDeque;
+use ottla_metadata::config_defs::Configs;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +18,10 @@ pub(crate) struct Threads {
     timers: Bell,
     /// How many threads a start or a stop may use at once.
     parallel: usize,
+    /// The listeners that speak TLS.
+    tls: Vec<Arc<Tls>>,
+    /// Keys that were set while the node ran and have no effect: each is told once.
+    told: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
@@ -44,8 +51,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(parallel: usize) -> Arc<Self> {
-        Arc::new(Self { parallel: parallel.max(1), ..Self::default() })
+    pub(crate) fn new(parallel: usize, tls: Vec<Arc<Tls>>) -> Arc<Self> {
+        Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
     }
 
     /// Runs jobs until the queue is closed and empty.
@@ -150,6 +157,18 @@ impl Host for Threads {
     fn space(&self, path: &Path) -> Option<(u64, u64)> {
         let stat = rustix::fs::statvfs(path).ok()?;
         Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
+        check_dynamic(configs)?;
+        self.tls.iter().try_for_each(|tls| tls.check(configs))?;
+        for key in configs.keys() {
+            let Some(why) = without_effect(key) else { continue };
+            if lock(&self.told).insert(key.clone()) {
+                tracing::info!("{key} is set for the running node, and has no effect here: {why}");
+            }
+        }
+        Ok(())
     }
 
     fn wake_controller(&self) {

@@ -10,5 +10,6 @@ mod patience;
 mod run;
 mod settings;
 pub mod storage;
+mod tls;
 
 pub use run::{RunError, Running, start};

@@ -1,16 +1,19 @@
 //! Listeners: sockets that take connections and give each a task of its own.
 
-use crate::admission::{Admission, TooMany};
-use crate::config::{Listener, SecurityProtocol, SocketSettings};
+use crate::admission::{Activity, Admission, TooMany};
+use crate::config::{Listener, SocketSettings};
 use crate::connection::{Serving, Shared, Waker};
+use crate::tls::{Terms, Tls};
 use ottla_broker::{Connection, ListenerKind};
 use ottla_io::clock;
+use ottla_io::socket::Socket;
 use ottla_security::{ClientHost, Principal};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// A socket that is bound, and listens once it is served.
 pub(crate) struct Bound {
@@ -27,7 +30,6 @@ const DEFAULT_SOCKET_BUFFER_BYTES: i32 = 102_400;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn bind(listener: &Listener, settings: &SocketSettings) -> io::Result<Bound> {
-    debug_assert_eq!(listener.protocol, SecurityProtocol::Plaintext, "others were refused with the configuration");
     let addresses: Vec<SocketAddr> = match &listener.host {
         Some(host) => (host.as_str(), listener.port).to_socket_addrs()?.collect(),
         None => vec![SocketAddr::from(([0u16; 8], listener.port)), SocketAddr::from(([0u8; 4], listener.port))],
@@ -46,7 +48,7 @@ pub(crate) fn bind(listener: &Listener, settings: &SocketSettings) -> io::Result
 }
 
 fn listen(address: SocketAddr, any: bool, settings: &SocketSettings) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if any && address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -66,7 +68,13 @@ fn listen(address: SocketAddr, any: bool, settings: &SocketSettings) -> io::Resu
 
 impl Bound {
     /// Takes connections until the runtime ends.
-    pub(crate) async fn serve(self, shared: Arc<Shared>, kind: ListenerKind, admission: Arc<Admission>) {
+    pub(crate) async fn serve(
+        self,
+        shared: Arc<Shared>,
+        kind: ListenerKind,
+        admission: Arc<Admission>,
+        tls: Option<Arc<Tls>>,
+    ) {
         let socket = match tokio::net::TcpListener::from_std(self.socket) {
             Ok(socket) => socket,
             Err(error) => {
@@ -97,24 +105,59 @@ impl Bound {
                 tracing::debug!("a connection is gone before it began: {error}");
                 continue;
             }
-            let waker = Arc::new(Waker::default());
-            let connection = Arc::new(Connection {
+            let arrived = Arrived {
+                shared: Arc::clone(&shared),
                 listener: Arc::clone(&name),
                 kind,
-                principal: Principal::anonymous(),
                 host: ClientHost::new(ip),
-                waker: Arc::clone(&waker) as _,
-            });
-            let serving = Serving {
-                shared: Arc::clone(&shared),
-                stream,
-                connection,
-                waker,
-                partial: Vec::new(),
                 activity: place.activity(),
-                share: None,
             };
-            tokio::spawn(place.hold(serving.run()));
+            match &tls {
+                None => drop(tokio::spawn(place.hold(arrived.serve(Socket::Plain(stream), Principal::anonymous())))),
+                Some(tls) => {
+                    let terms = shared.terms(tls);
+                    tokio::spawn(place.hold(arrived.shake_hands(stream, terms)));
+                }
+            }
         }
+    }
+}
+
+/// A client that has connected.
+struct Arrived {
+    shared: Arc<Shared>,
+    listener: Arc<str>,
+    kind: ListenerKind,
+    host: ClientHost,
+    activity: Activity,
+}
+
+impl Arrived {
+    async fn shake_hands(self, stream: TcpStream, terms: Terms) {
+        let greeted = Socket::accept_tls(stream, Arc::clone(&terms.config));
+        let refused = match tokio::time::timeout(self.shared.idle_max, greeted).await {
+            Ok(Ok(socket)) => {
+                let principal = match &socket {
+                    Socket::Tls(tls) => terms.principal(tls.session()),
+                    Socket::Plain(_) => None,
+                };
+                match principal {
+                    Some(principal) => return self.serve(socket, principal).await,
+                    None => "no rule of ssl.principal.mapping.rules applies to its certificate".to_owned(),
+                }
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it was idle for connections.max.idle.ms".to_owned(),
+        };
+        tracing::info!("the TLS connection of {} to {} is refused: {refused}", self.host.as_str(), self.listener);
+        // Whoever tries again and again is slowed down.
+        tokio::time::sleep(self.shared.refusal_delay).await;
+    }
+
+    async fn serve(self, stream: Socket, principal: Principal) {
+        let waker = Arc::new(Waker::default());
+        let Self { shared, listener, kind, host, activity } = self;
+        let connection = Arc::new(Connection { listener, kind, principal, host, waker: Arc::clone(&waker) as _ });
+        Serving { shared, stream, connection, waker, partial: Vec::new(), activity, share: None }.run().await;
     }
 }

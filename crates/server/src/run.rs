@@ -9,10 +9,12 @@ use crate::listen::{self, Bound};
 use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
+use crate::tls::Tls;
 use ottla_broker::{ListenerKind, Node, Now, StartError};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +30,8 @@ pub enum RunError {
     Roles,
     #[error("{0}")]
     Storage(String),
+    #[error("{0}")]
+    Tls(String),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("the listener {name} cannot be bound to {host}:{port}: {error}")]
@@ -63,6 +67,20 @@ fn now() -> Now {
     Now { instant: clock::instant(), wall: clock::wall() }
 }
 
+/// The TLS of the listeners that have it; or all that is wrong with their stores.
+fn open_tls(config: &NodeConfig) -> Result<BTreeMap<String, Arc<Tls>>, RunError> {
+    let mut opened = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for (name, settings) in &config.network.tls {
+        let Some(listener) = config.network.listeners.iter().find(|listener| listener.name == *name) else { continue };
+        match Tls::new(listener, settings.clone(), config.file.clone()) {
+            Ok(tls) => drop(opened.insert(name.clone(), Arc::new(tls))),
+            Err(why) => mistakes.push(why),
+        }
+    }
+    if mistakes.is_empty() { Ok(opened) } else { Err(RunError::Tls(mistakes.join("\n"))) }
+}
+
 /// Starts a node. It serves when this comes back.
 pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     if config.identity.roles != Roles::Combined {
@@ -70,6 +88,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     }
     let listener_names: Vec<String> = config.network.listeners.iter().map(|listener| listener.name.clone()).collect();
     let cluster_id = storage::cluster_id(config).map_err(RunError::Storage)?;
+    let mut tls = open_tls(config)?;
     // Bound first, so that a port in use is found before anything is written; served last.
     let bound = config.network.listeners.iter().map(|listener| {
         listen::bind(listener, &config.sockets).map_err(|error| RunError::Bind {
@@ -84,8 +103,10 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let settings = node_settings(config, &cluster_id, &ports);
 
     let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
-    let threads =
-        Threads::new(positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len());
+    let threads = Threads::new(
+        positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len(),
+        tls.values().cloned().collect(),
+    );
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(positive(config.sockets.num_io_threads))
@@ -111,6 +132,9 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
             Ok(ms) => Duration::from_millis(ms),
             Err(_) => Duration::MAX,
         },
+        refusal_delay: Duration::from_millis(
+            u64::try_from(config.sockets.connection_failed_authentication_delay_ms).unwrap_or(0),
+        ),
     });
     let mut running = Running {
         node,
@@ -128,7 +152,8 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     for (kind, bound) in [(ListenerKind::Controller, of_controller), (ListenerKind::Broker, of_broker)] {
         let admission = Admission::new(bound.iter().map(|bound| bound.listener.name.as_str().into()));
         for bound in bound {
-            runtime.spawn(bound.serve(Arc::clone(&shared), kind, Arc::clone(&admission)));
+            let tls = tls.remove(&bound.listener.name);
+            runtime.spawn(bound.serve(Arc::clone(&shared), kind, Arc::clone(&admission), tls));
         }
     }
     runtime.spawn(async move {
@@ -198,6 +223,9 @@ impl Running {
         };
         every(config.lifecycle.heartbeat_interval_ms.into(), |node| node.heartbeat());
         every(config.log.high_watermark_checkpoint_interval_ms, |node| node.checkpoint_all());
+        if config.log.flush_scheduler_interval_ms < i64::MAX {
+            every(config.log.flush_scheduler_interval_ms, |node| node.sync_old(now()));
+        }
         every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
     }
 

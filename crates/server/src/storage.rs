@@ -1,7 +1,8 @@
 //! Formatting: a directory's identity, and on a controller the zero snapshot with the bootstrap records (KIP-1170). Its
 //! texts are those of Kafka's `kafka-storage`.
 
-use crate::config::{NodeConfig, Roles};
+use crate::config::{Listener, NodeConfig, Roles};
+use crate::settings::host_name;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
 use ottla_log::TopicId;
@@ -97,6 +98,31 @@ pub(crate) fn cluster_id(config: &NodeConfig) -> Result<String, String> {
 /// Whether none of the directories has been formatted.
 pub fn is_unformatted(config: &NodeConfig) -> Result<bool, String> {
     directories(config).iter().try_fold(true, |all, path| Ok(all && meta(path)?.is_none()))
+}
+
+/// Whether the directories hold nothing at all, or are not there yet: what may be formatted without being asked.
+pub fn is_empty(config: &NodeConfig) -> Result<bool, String> {
+    directories(config).iter().try_fold(true, |all, path| Ok(all && is_bare(path)?))
+}
+
+/// Nothing lies there but what a fresh file system brings along, or what was left by a formatting that did not come to
+/// its last file, `meta.properties`.
+fn is_bare(path: &Path) -> Result<bool, String> {
+    let names = |path: &Path| match std::fs::read_dir(path) {
+        Ok(entries) => {
+            entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let left = ["lost+found", ".lock", "bootstrap.checkpoint", "meta.properties.tmp", METADATA_FOLDER];
+    if names(path).map_err(told)?.iter().any(|name| !left.contains(&name.as_str())) {
+        return Ok(false);
+    }
+    // A log that has begun is nobody's to format over.
+    let zero = SnapshotId::ZERO.to_string();
+    Ok(names(&path.join(METADATA_FOLDER)).map_err(told)?.iter().all(|name| name.starts_with(&zero)))
 }
 
 /// `storage info`: what is found, and whether it is in order.
@@ -410,13 +436,33 @@ fn scram_record(argument: &str, seed: &mut Seed) -> Result<UserScramCredentialRe
     })
 }
 
-/// Formats the directories of a node that stands alone, as `--standalone` does, under a new cluster id.
-pub fn format_standalone(config: &NodeConfig) -> Result<String, String> {
-    let cluster_id = random_uuid(&mut clock::seed()).to_string();
+/// Whether the node is a quorum by itself: broker and controller, the only voter, or nobody else is named to ask.
+pub fn stands_alone(config: &NodeConfig) -> bool {
+    let quorum = &config.quorum;
+    if config.identity.roles != Roles::Combined {
+        return false;
+    }
+    if !quorum.voters.is_empty() {
+        return quorum.voters.iter().all(|voter| voter.id == config.identity.node_id);
+    }
+    let controllers = config.network.listeners.iter().filter(|l| config.network.is_controller_listener(&l.name));
+    let own: Vec<&Listener> = controllers.chain(&config.network.advertised_controllers).collect();
+    let is_own = |host: &str, port: u16| {
+        let local = ["localhost", "127.0.0.1", "::1"].contains(&host) || host == host_name();
+        own.iter().any(|l| l.port == port && (local || l.host.as_deref() == Some(host)))
+    };
+    quorum.bootstrap_servers.iter().all(|(host, port)| is_own(host, *port))
+}
+
+/// Formats the directories of a node that stands alone. Its quorum can grow, unless the file names the voters.
+pub fn format_alone(config: &NodeConfig, cluster_id: Option<&str>) -> Result<String, String> {
     let initial_controllers = match config.quorum.voters.is_empty() {
         true => InitialControllers::Standalone,
         false => InitialControllers::Unsaid,
     };
-    let options = FormatOptions { cluster_id, initial_controllers, ..FormatOptions::default() };
-    format(config, &options)
+    let cluster_id = cluster_id.map_or_else(|| random_uuid(&mut clock::seed()).to_string(), str::to_owned);
+    format(
+        config,
+        &FormatOptions { cluster_id, initial_controllers, ignore_formatted: true, ..FormatOptions::default() },
+    )
 }

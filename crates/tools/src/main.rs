@@ -6,7 +6,7 @@ mod cluster;
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{server_start, storage};
+use commands::{server_start, server_stop, storage, without};
 use std::process::ExitCode;
 
 /// Fresh memory is dear, and a broker's is used again and again: this allocator keeps what it has near. It is built to ask
@@ -19,7 +19,10 @@ const KAFKA_VERSION: &str = "4.4.0";
 
 #[derive(Parser)]
 #[command(name = "ottla", version, about = "Apache Kafka, whole, in one binary.")]
-#[command(after_help = "Without a command, a single node starts on localhost:9092 with its data in ./data.")]
+#[command(
+    after_help = "Without a command, a single node starts on localhost:9092 with its data in ./data; where KAFKA_* or \
+                  CLUSTER_ID are set, a node as in Kafka's container images."
+)]
 struct Ottla {
     #[command(subcommand)]
     command: Option<Command>,
@@ -29,6 +32,8 @@ struct Ottla {
 enum Command {
     /// Start a node with a properties file (kafka-server-start.sh)
     ServerStart(server_start::Options),
+    /// Signal the nodes of this machine to stop (kafka-server-stop.sh)
+    ServerStop(server_stop::Options),
     /// Format a node's directories, or say what is in them (kafka-storage.sh)
     Storage(storage::Options),
 }
@@ -53,8 +58,9 @@ fn main() -> ExitCode {
         }
     };
     let done = match ottla.command {
-        None => server_start::run_embedded(),
+        None => without::run(),
         Some(Command::ServerStart(options)) => server_start::run(&options),
+        Some(Command::ServerStop(options)) => server_stop::run(&options),
         Some(Command::Storage(options)) => storage::run(options),
     };
     match done {

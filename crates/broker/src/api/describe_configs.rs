@@ -5,7 +5,7 @@ use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published};
 use crate::request::{Answer, Context};
 use ottla_machine::Disk;
-use ottla_metadata::config_defs::{ConfigEntry, ConfigSource};
+use ottla_metadata::config_defs::{self, ConfigEntry, ConfigSource};
 use ottla_metadata::controller::validate_topic_name;
 use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs};
 use ottla_security::{AclOperation, ResourceType};
@@ -29,7 +29,13 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
         let (error, message, configs) = match entries {
             Ok(entries) => {
                 let told = entries.into_iter().filter(named);
-                (ErrorCode::None, None, told.map(|entry| result(entry, request.include_synonyms)).collect())
+                let described = |entry: ConfigEntry| {
+                    let documentation = documentation(resource, &entry).filter(|_| request.include_documentation);
+                    let mut described = result(entry, request.include_synonyms);
+                    described.documentation = documentation.map(Into::into);
+                    described
+                };
+                (ErrorCode::None, None, told.map(described).collect())
             }
             Err(error) => (error.code, error.message, Vec::new()),
         };
@@ -104,6 +110,17 @@ fn entries<D: Disk>(
         // A node's log has one level, which its file sets: there are no loggers to describe.
         ConfigResourceKind::BrokerLogger => Ok(Vec::new()),
     }
+}
+
+fn documentation(resource: &DescribeConfigsResource<'_>, entry: &ConfigEntry) -> Option<&'static str> {
+    let defs = match ConfigResourceKind::from_code(resource.resource_type)? {
+        ConfigResourceKind::Broker => config_defs::broker(),
+        ConfigResourceKind::Topic => config_defs::topic(),
+        ConfigResourceKind::Group => config_defs::group(),
+        ConfigResourceKind::ClientMetrics => config_defs::client_metrics(),
+        ConfigResourceKind::BrokerLogger => return None,
+    };
+    Some(defs.get(&entry.name)?.documentation)
 }
 
 fn result(entry: ConfigEntry, include_synonyms: bool) -> DescribeConfigsResourceResult<'static> {

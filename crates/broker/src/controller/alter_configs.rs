@@ -24,7 +24,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &IncrementalAl
     let (changes, mut answers) = sort(asker, desk.controller.settings.node_id, resources, operations);
     let controller = &desk.controller;
     let valid = |resource: &ConfigResource, operations: &BTreeMap<String, ConfigOperation>| {
-        check_broker(resource, &controller.values_after(resource, operations)?)
+        let outcome = controller.values_after(resource, operations)?;
+        check_broker(resource, &outcome)?;
+        check_own(desk, resource, &outcome)
     };
     let changes = checked(changes, valid, &mut answers);
     let outcome = desk.controller.incremental_alter_configs(&changes);
@@ -53,7 +55,11 @@ pub(super) fn decide_legacy(desk: &mut Desk<'_>, asker: &Asker, request: &AlterC
         }
         Ok(configs.iter().filter_map(|c| Some((c.name.to_string(), c.value.as_ref()?.to_string()))).collect())
     });
-    let changes: BTreeMap<ConfigResource, Configs> = checked(changes, check_broker, &mut answers);
+    let valid = |resource: &ConfigResource, configs: &Configs| {
+        check_broker(resource, configs)?;
+        check_own(desk, resource, configs)
+    };
+    let changes: BTreeMap<ConfigResource, Configs> = checked(changes, valid, &mut answers);
     let outcome = desk.controller.alter_configs(&changes);
     let records = finish(outcome, request.validate_only, &mut answers);
     let response = |(resource_type, name, result): (i8, String, Result<(), ApiError>)| {
@@ -169,6 +175,16 @@ fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiE
     }
     let scope = if resource.name.is_empty() { BrokerScope::ClusterDefault } else { BrokerScope::OneBroker };
     validate_broker_update(configs, scope).map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
+}
+
+/// This broker's own configuration or that of all, as it would be, against what only its program knows.
+fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
+    let is_own =
+        resource.kind == ConfigResourceKind::Broker && resource.name == desk.controller.settings.node_id.to_string();
+    match is_own.then(|| desk.host.check_broker_configs(configs)) {
+        Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
+        Some(Ok(())) | None => Ok(()),
+    }
 }
 
 fn checked<T>(

@@ -1,6 +1,7 @@
 //! What a node asks of whatever runs it: threads for work that may wait, and a word when the controller has something to
 //! do. The simulator answers with queues of its own.
 
+use ottla_metadata::image::Configs;
 use std::path::Path;
 
 /// Work that may wait for the disk.
@@ -15,6 +16,12 @@ pub trait Host: Send + Sync {
 
     /// Total and usable bytes of the volume that holds a path; None where nobody can tell.
     fn space(&self, path: &Path) -> Option<(u64, u64)>;
+
+    /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who asked. For what
+    /// only the program knows, such as whether a keystore can be opened.
+    fn check_broker_configs(&self, _configs: &Configs) -> Result<(), String> {
+        Ok(())
+    }
 
     /// [`super::Node::step_controller`] has something to do.
     fn wake_controller(&self);

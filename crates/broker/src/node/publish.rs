@@ -88,7 +88,7 @@ impl<D: Disk> Node<D> {
         let mut opened = self.open_logs(next, image, &touched, now);
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
-            let settings = Arc::new(log_config(&config, self.settings()));
+            let settings = Arc::new(log_config(image, &config, self.settings()));
             let mut hosted = next.hosted.get(&topic.id).map(|h| BTreeMap::clone(h)).unwrap_or_default();
             for (index, partition) in &topic.partitions {
                 if !partition.replicas.contains(&self.id) {
@@ -148,7 +148,7 @@ impl<D: Disk> Node<D> {
         let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
-            let config = Arc::new(log_config(&config, self.settings()));
+            let config = Arc::new(log_config(image, &config, self.settings()));
             for (index, partition) in &topic.partitions {
                 if !partition.replicas.contains(&self.id) || next.partition(topic.id, *index).is_some() {
                     continue;

@@ -30,8 +30,6 @@ pub struct Settings {
     pub session_timeout_ms: u64,
     /// `metadata.log.max.record.bytes.between.snapshots`
     pub snapshot_after_bytes: u64,
-    /// `producer.id.expiration.ms`
-    pub producer_id_expiration_ms: i64,
     pub controller: controller::Settings,
 }
 
@@ -107,7 +105,6 @@ impl Settings {
             heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
             session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
             snapshot_after_bytes: positive(long("metadata.log.max.record.bytes.between.snapshots")),
-            producer_id_expiration_ms: int("producer.id.expiration.ms").into(),
             controller,
             place,
             file,

@@ -2,7 +2,7 @@
 //! then answered. Whoever runs the node calls it on a thread that may wait for the disk.
 
 use super::quorum::{NotAppended, Quorum};
-use super::{Node, lock};
+use super::{Host, Node, lock};
 use crate::request::Now;
 use ottla_machine::{Disk, Instant, Seed};
 use ottla_metadata::controller::{Controller, VersionedRecord};
@@ -32,6 +32,7 @@ pub(crate) struct Desk<'a> {
     /// Where the next record will be appended.
     pub next_offset: i64,
     pub sessions: &'a mut BTreeMap<i32, BrokerSession>,
+    pub host: &'a dyn Host,
     pub now: Now,
 }
 
@@ -128,6 +129,7 @@ impl<D: Disk> Node<D> {
             seed: &mut state.seed,
             next_offset,
             sessions: &mut state.sessions,
+            host: &**self.host(),
             now,
         };
         let Decided { records, finish } = operation(&mut desk);

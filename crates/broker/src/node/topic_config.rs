@@ -15,7 +15,8 @@ pub(crate) fn topic_config(image: &Image, settings: &Settings, topic: &str) -> T
     TopicConfig::new(overrides, &layers)
 }
 
-pub(super) fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig {
+pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Settings) -> LogConfig {
+    let layers = image.broker_layers(settings.place.node_id, &settings.file);
     let positive = |value: i32| u32::try_from(value).unwrap_or(0);
     LogConfig {
         segment_bytes: positive(config.segment.bytes),
@@ -40,7 +41,9 @@ pub(super) fn log_config(config: &TopicConfig, settings: &Settings) -> LogConfig
         message_timestamp_after_max_ms: config.message.timestamp_after_max_ms,
         retention_ms: config.retention.ms,
         retention_bytes: config.retention.bytes,
-        producer_id_expiration_ms: settings.producer_id_expiration_ms,
+        flush_messages: config.segment.flush_messages,
+        flush_ms: config.segment.flush_ms,
+        producer_id_expiration_ms: layers.value("producer.id.expiration.ms").as_i64().unwrap_or(i64::MAX),
     }
 }
 

@@ -54,6 +54,15 @@ impl<D: Disk> Node<D> {
         }
     }
 
+    /// Syncs the logs that `flush.ms` has come for. The interval is `log.flush.scheduler.interval.ms`.
+    pub fn sync_old(&self, now: Now) {
+        for partition in self.published.load_full().all_hosted() {
+            if let Err(error) = partition.log.sync_if_old(now.wall) {
+                tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
+            }
+        }
+    }
+
     pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
         let directory = Arc::clone(directory);
         self.host().run(Box::new(move || {

@@ -94,3 +94,37 @@ fn acknowledged_metadata_survives_any_crash() {
         }
     }
 }
+
+#[test]
+fn what_is_acknowledged_under_flush_messages_survives_a_machine() {
+    let file = [("log.flush.interval.messages", "1")];
+    for seed in 0..5 {
+        let mut fixture = Fixture::with(ottla_broker::Authorization::None, &file);
+        fixture.create_topic("events", 1);
+        for n in 0..3_u8 {
+            assert_eq!(fixture.produce(&fixture.admin, "events", 0, &[n]), (0, n.into()));
+        }
+        fixture.disk.crash(&mut Seed(seed));
+        fixture.restart();
+        assert_eq!(fixture.read_all("events", 0), [[0], [1], [2]]);
+    }
+}
+
+#[test]
+fn what_is_older_than_flush_ms_survives_a_machine() {
+    for (ms, survives) in [("1000", true), ("60000", false)] {
+        let mut lost = 0;
+        for seed in 0..5 {
+            let mut fixture = Fixture::with(ottla_broker::Authorization::None, &[("log.flush.interval.ms", ms)]);
+            fixture.create_topic("events", 1);
+            fixture.sync_old();
+            fixture.produce(&fixture.admin, "events", 0, b"value");
+            fixture.pass(std::time::Duration::from_secs(2));
+            fixture.sync_old();
+            fixture.disk.crash(&mut Seed(seed));
+            fixture.restart();
+            lost += usize::from(fixture.read_all("events", 0).is_empty());
+        }
+        assert_eq!(lost == 0, survives, "{ms}: lost {lost} times");
+    }
+}

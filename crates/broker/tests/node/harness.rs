@@ -224,6 +224,11 @@ impl Fixture {
         let _ = self.try_settle();
     }
 
+    /// What `log.flush.scheduler.interval.ms` does when it has passed.
+    pub fn sync_old(&self) {
+        self.node.sync_old(self.now);
+    }
+
     pub fn stop(&self) {
         self.node.stop(self.now);
     }

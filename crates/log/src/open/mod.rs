@@ -292,6 +292,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             status: Status::Online,
             on_disk: true,
             recovery_point,
+            synced_at_ms: 0,
             names_changed: self.names_changed || unclean,
             unsynced_snapshots,
         };

@@ -1,8 +1,8 @@
 //! Every configuration key of Kafka 4.4 with its type, default, range and way of updating, and the checks on values.
 //!
-//! The keys stand in the `.defs` files beside this one. This is shared by the controller (which validates what is
-//! altered), the broker (which describes it) and the server (which reads files). What a key *does* is not here; nor
-//! are the sentences of its documentation.
+//! The keys stand in the `.defs` files beside this one, what they are for in the `.docs` files. This is shared by the
+//! controller (which validates what is altered), the broker (which describes it) and the server (which reads files). What a
+//! key *does* is not here.
 
 mod groups;
 mod parse;
@@ -62,6 +62,8 @@ pub struct ConfigDef {
     pub non_empty: bool,
     /// Cannot stand in a file.
     pub dynamic_only: bool,
+    /// What the key is for, in our own words.
+    pub documentation: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,25 +110,29 @@ pub enum Unit {
 
 /// Keys of a broker or controller.
 pub fn broker() -> &'static ConfigDefs {
-    static DEFS: LazyLock<ConfigDefs> = LazyLock::new(|| parse::parse(include_str!("broker.defs")));
+    static DEFS: LazyLock<ConfigDefs> =
+        LazyLock::new(|| parse::parse(include_str!("broker.defs"), include_str!("broker.docs")));
     &DEFS
 }
 
 /// Keys of a topic.
 pub fn topic() -> &'static ConfigDefs {
-    static DEFS: LazyLock<ConfigDefs> = LazyLock::new(|| parse::parse(include_str!("topic.defs")));
+    static DEFS: LazyLock<ConfigDefs> =
+        LazyLock::new(|| parse::parse(include_str!("topic.defs"), include_str!("topic.docs")));
     &DEFS
 }
 
 /// Keys of a group.
 pub fn group() -> &'static ConfigDefs {
-    static DEFS: LazyLock<ConfigDefs> = LazyLock::new(|| parse::parse(include_str!("group.defs")));
+    static DEFS: LazyLock<ConfigDefs> =
+        LazyLock::new(|| parse::parse(include_str!("group.defs"), include_str!("group.docs")));
     &DEFS
 }
 
 /// Keys of a client metrics subscription (KIP-714).
 pub fn client_metrics() -> &'static ConfigDefs {
-    static DEFS: LazyLock<ConfigDefs> = LazyLock::new(|| parse::parse(include_str!("client_metrics.defs")));
+    static DEFS: LazyLock<ConfigDefs> =
+        LazyLock::new(|| parse::parse(include_str!("client_metrics.defs"), include_str!("client_metrics.docs")));
     &DEFS
 }
 
@@ -230,6 +236,13 @@ mod tests {
                 assert_eq!(value.to_string(), text, "{}", def.name);
                 def.parse(text).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_is_for() {
+        for def in [broker(), topic(), group(), client_metrics()].into_iter().flat_map(ConfigDefs::iter) {
+            assert!(def.documentation.ends_with('.'), "{}", def.name);
         }
     }
 

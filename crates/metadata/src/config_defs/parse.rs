@@ -13,19 +13,31 @@
 //! | synonyms | broker keys in the order they count, with `(hours)` or `(minutes)` where a value is converted to ms |
 //! | flags | internal, deprecated, non-empty (a list), dynamic-only |
 //!
+//! The `.docs` files have a line `name | sentence` for each key.
+//!
 //! A file that cannot be read is our own mistake, found by the tests; at run time it stops the program.
 
 use super::{ConfigDef, ConfigDefs, ConfigType, Default, Importance, Synonym, Unit, UpdateMode, Valid};
 use std::collections::BTreeMap;
 
-pub(super) fn parse(text: &'static str) -> ConfigDefs {
-    let mut keys = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
+pub(super) fn parse(text: &'static str, docs: &'static str) -> ConfigDefs {
+    let mut keys: BTreeMap<&str, ConfigDef> = BTreeMap::new();
+    for line in lines(text) {
         let Some(def) = parse_line(line) else { panic!("definition cannot be read: {line}") };
         let known = keys.insert(def.name, def);
         assert!(known.is_none(), "defined twice: {line}");
     }
+    for line in lines(docs) {
+        let def = line.split_once(" | ").and_then(|(name, text)| Some((keys.get_mut(name)?, text)));
+        let Some((def, text)) = def else { panic!("documentation of no key: {line}") };
+        assert!(def.documentation.is_empty(), "documented twice: {line}");
+        def.documentation = text;
+    }
     ConfigDefs { keys }
+}
+
+fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines().filter(|line| !line.starts_with('#'))
 }
 
 fn parse_line(line: &'static str) -> Option<ConfigDef> {
@@ -64,6 +76,7 @@ fn parse_line(line: &'static str) -> Option<ConfigDef> {
         deprecated: false,
         non_empty: false,
         dynamic_only: false,
+        documentation: "",
     };
     for flag in columns.next().unwrap_or_default().split_whitespace() {
         match flag {
@@ -126,7 +139,9 @@ mod tests {
     fn every_column_is_read() {
         let defs = parse(
             "# a comment\na | int | 5 | 1..9 or -1 | low | per-broker | b, c (hours) | internal deprecated\nd | list | | one of x, y | high | read-only | | non-empty\n",
+            "# a comment\na | What it is for.\n",
         );
+        assert_eq!(defs.keys["a"].documentation, "What it is for.");
         let a = &defs.keys["a"];
         assert_eq!(a.synonyms[1], Synonym { name: "c", unit: Unit::Hours });
         assert_eq!(a.valid, Valid::Range { min: "1", max: Some("9"), or_minus_one: true });

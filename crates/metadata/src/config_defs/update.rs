@@ -1,7 +1,7 @@
 //! What may be altered of a broker's configuration while it runs (KIP-226).
 
 use super::resolve::Configs;
-use super::{ConfigError, UpdateMode, broker};
+use super::{ConfigError, ConfigType, UpdateMode, broker};
 
 /// Whose configuration is altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub fn validate_broker_update(configs: &Configs, scope: BrokerScope) -> Result<(
         let known = broker().get(listener_base_name(name).unwrap_or(name));
         if let Some(def) = known {
             def.parse(text)?;
+            // Kafka finds out by loading it. A class of one's own would decide something, so it is never let through.
+            let class = text.trim();
+            if def.config_type == ConfigType::Class && !class.is_empty() && !class.starts_with("org.apache.kafka.") {
+                return Err(ConfigError::value(name, class, format_args!("Class {class} could not be found.")));
+            }
         }
     }
     if scope == BrokerScope::ClusterDefault {
@@ -70,6 +75,10 @@ mod tests {
         assert_eq!(refused(ClusterDefault, "log.retention.ms", "5"), None);
         assert_eq!(refused(OneBroker, "leader.replication.throttled.rate", "5"), None);
         assert_eq!(refused(OneBroker, "my.plugin.key", "5"), None);
+        assert_eq!(
+            refused(OneBroker, "principal.builder.class", "com.example.Mine").unwrap(),
+            "Invalid value com.example.Mine for configuration principal.builder.class: Class com.example.Mine could not be found."
+        );
         assert_eq!(refused(OneBroker, "node.id", "5").unwrap(), "Cannot update these configs dynamically: [node.id]");
         assert_eq!(
             refused(OneBroker, "ssl.keystore.type", "PEM").unwrap(),

@@ -1,39 +1,61 @@
 //! What is not there yet and guards something: named, and never passed over in silence.
 //!
-//! A node that ignored an authorizer or a TLS listener would be open where its owner believes it closed. Whatever only
-//! observes (metric reporters) is skipped with a warning.
+//! A node that ignored an authorizer or a SASL listener would be open where its owner believes it closed. Kafka's own
+//! classes are known by their names. Whatever only observes (metric reporters) is skipped with a warning.
 
+use super::effects::{Effect, effect};
 use super::listeners::{Listener, SecurityProtocol};
 use super::mistakes::Findings;
 use super::properties::Properties;
-use ottla_metadata::config_defs::{self, Default};
+use ottla_metadata::config_defs::{ConfigDef, ConfigValue, Default, broker, listener_base_name};
 
 pub(super) const STANDARD_AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
 
-/// Classes that would take part in deciding, and what they decide.
-const GUARDING_CLASSES: [(&str, &str); 5] = [
-    ("alter.config.policy.class.name", "which configurations may be set"),
-    ("client.quota.callback.class", "which quota a client has"),
-    ("create.topic.policy.class.name", "which topics may be created"),
-    ("principal.builder.class", "who a client is"),
-    ("security.providers", "which cryptography is used"),
+/// Classes that Kafka brings along, where they are more than the key's default.
+const KAFKAS_OWN: [(&str, &[&str]); 7] = [
+    (
+        "group.consumer.assignors",
+        &[
+            "uniform",
+            "range",
+            "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+            "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+        ],
+    ),
+    ("group.share.assignors", &["simple", "org.apache.kafka.coordinator.group.assignor.SimpleAssignor"]),
+    ("group.streams.assignors", &["sticky", "org.apache.kafka.coordinator.group.streams.assignor.StickyTaskAssignor"]),
+    // With the leader as the only replica it chooses as if it were not set.
+    ("replica.selector.class", &["org.apache.kafka.common.replica.RackAwareReplicaSelector"]),
+    (
+        "sasl.oauthbearer.jwt.retriever.class",
+        &[
+            "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever",
+            "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+            "org.apache.kafka.common.security.oauthbearer.FileJwtRetriever",
+            "org.apache.kafka.common.security.oauthbearer.JwtBearerJwtRetriever",
+        ],
+    ),
+    (
+        "sasl.oauthbearer.jwt.validator.class",
+        &[
+            "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
+            "org.apache.kafka.common.security.oauthbearer.ClientJwtValidator",
+            "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
+        ],
+    ),
+    ("ssl.engine.factory.class", &["org.apache.kafka.common.security.ssl.DefaultSslEngineFactory"]),
 ];
 
 /// Plugins that are only left out.
-const SKIPPED_CLASSES: [&str; 4] = [
-    "group.streams.topology.description.plugin.class",
-    "kafka.metrics.reporters",
-    "metric.reporters",
-    "replica.selector.class",
-];
+const REPORTERS: [&str; 2] = ["kafka.metrics.reporters", "metric.reporters"];
 
 pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &Findings<'_>) {
     for listener in listeners {
-        if listener.protocol != SecurityProtocol::Plaintext {
+        if matches!(listener.protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
             findings.mistake(
                 "listeners",
                 format!(
-                    "listener {} wants {}, which this version does not have yet: only PLAINTEXT listeners are served",
+                    "listener {} wants {}, which this version does not have yet: PLAINTEXT and SSL are served",
                     listener.name, listener.protocol
                 ),
             );
@@ -46,39 +68,47 @@ pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &
             format!("authorizer {authorizer} is unknown: the one there is, is {STANDARD_AUTHORIZER}"),
         );
     }
-    for (key, decides) in GUARDING_CLASSES {
-        if let Some(class) = given(properties, key) {
-            findings.mistake(
-                key,
-                format!("{key}={class} would decide {decides}; classes of one's own cannot be loaded here"),
-            );
+    for (key, text, _) in properties.iter() {
+        let Some(def) = broker().get(key).or_else(|| broker().get(listener_base_name(key)?)) else { continue };
+        if def.dynamic_only || !is_set(def, text) {
+            continue;
         }
-    }
-    for key in SKIPPED_CLASSES {
-        if let Some(class) = given(properties, key) {
-            findings.warning(key, format!("{key}={class} is skipped: Java classes cannot be loaded here"));
+        match effect(def.name) {
+            Some(Effect::Refused(decides)) => refuse(key, def, text, decides, findings),
+            _ if REPORTERS.contains(&def.name) => {
+                findings.warning(key, format!("{key}={} is skipped: Java classes cannot be loaded here", text.trim()));
+            }
+            Some(Effect::None(why)) => findings.note(key, format!("{key} has no effect here: {why}")),
+            Some(Effect::ActedOn) | None => {}
         }
-    }
-    if let Some(providers) = given(properties, "config.providers") {
-        findings.mistake(
-            "config.providers",
-            format!("config.providers={providers} is not there yet, so the values that it would fetch are missing"),
-        );
-    }
-    if given(properties, "remote.log.storage.system.enable").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
-        findings.mistake(
-            "remote.log.storage.system.enable",
-            "tiered storage is not there yet: records that lie in remote storage could not be read",
-        );
     }
 }
 
-/// A value that is set, and not to what it would be anyway.
-fn given<'a>(properties: &'a Properties, key: &str) -> Option<&'a str> {
-    let value = properties.get(key)?.trim();
-    let default = match config_defs::broker().get(key).map(|def| def.default) {
-        Some(Default::Value(text)) => text,
-        _ => "",
+/// Whether a value is set to something else than what it would be anyway. One that cannot be read is told elsewhere.
+fn is_set(def: &ConfigDef, text: &str) -> bool {
+    let Ok(value) = def.parse(text) else { return false };
+    if text.trim().is_empty() {
+        return false;
+    }
+    let default = match def.default {
+        Default::Value(text) => def.parse(text).ok(),
+        Default::Null | Default::Required => None,
     };
-    (!value.is_empty() && value != default).then_some(value)
+    default != Some(value)
+}
+
+fn refuse(key: &str, def: &ConfigDef, text: &str, decides: &str, findings: &Findings<'_>) {
+    if def.name == "remote.log.storage.system.enable" {
+        let why = "tiered storage is not there yet: records that lie in remote storage could not be read";
+        return findings.mistake(key, why);
+    }
+    let own = KAFKAS_OWN.iter().find(|(known, _)| *known == def.name).map_or(&[][..], |(_, classes)| *classes);
+    let classes = match def.parse(text) {
+        Ok(ConfigValue::List(entries)) => entries,
+        _ => vec![text.trim().to_owned()],
+    };
+    for class in classes.iter().filter(|class| !own.contains(&class.as_str())) {
+        findings
+            .mistake(key, format!("{key}={class} would decide {decides}; classes of one's own cannot be loaded here"));
+    }
 }

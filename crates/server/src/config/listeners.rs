@@ -117,7 +117,7 @@ pub(super) fn normalized(name: &str) -> String {
 
 /// `NAME://host:port`, each with the protocol of its name.
 pub(super) fn parse_listeners(entries: &[String], protocols: &ProtocolMap) -> Result<Vec<Listener>, String> {
-    let error = |text: String| Err(format!("Error creating broker listeners from '{}': {text}", entries.join(",")));
+    let error = |text: String| Err(creation_error(entries, &text));
     let mut listeners: Vec<Listener> = Vec::new();
     for entry in entries {
         let parsed =
@@ -129,28 +129,42 @@ pub(super) fn parse_listeners(entries: &[String], protocols: &ProtocolMap) -> Re
             return error(format!("No security protocol defined for listener {name}"));
         };
         if listeners.iter().any(|known| known.name == name) {
-            return error("Each listener must have a different name".to_owned());
+            return error(format!("Each listener must have a different name, listeners: [{}]", entries.join(", ")));
         }
         listeners.push(Listener { name, protocol, host: (!host.is_empty()).then_some(host), port });
     }
     Ok(listeners)
 }
 
-/// Two listeners share a port only where one has an IPv4 and the other an IPv6 address.
-pub(super) fn check_distinct_ports(listeners: &[Listener]) -> Result<(), String> {
+fn creation_error(entries: &[String], text: &str) -> String {
+    format!("Error creating broker listeners from '[{}]': {text}", entries.join(", "))
+}
+
+/// Two listeners share a port only where one has an IPv4 and the other an IPv6 address. `entries` is for the message.
+pub(super) fn check_distinct_ports(listeners: &[Listener], entries: &[String]) -> Result<(), String> {
+    let all = entries.join(", ");
     for (at, a) in listeners.iter().enumerate().filter(|(_, a)| a.port != 0) {
-        for b in listeners[..at].iter().filter(|b| b.port == a.port) {
-            let family = |listener: &Listener| {
-                let address = listener.host.as_ref()?.parse::<core::net::IpAddr>().ok()?;
-                Some(address.is_ipv4())
-            };
-            let apart = matches!((family(a), family(b)), (Some(x), Some(y)) if x != y);
-            if !apart {
-                return Err(format!(
-                    "Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address: {b} and {a}"
-                ));
-            }
-        }
+        let sharing: Vec<&Listener> = listeners[..at].iter().filter(|b| b.port == a.port).chain([a]).collect();
+        let family = |listener: &Listener| {
+            let address = listener.host.as_ref()?.parse::<core::net::IpAddr>().ok()?;
+            Some(address.is_ipv4())
+        };
+        let (addresses, names): (Vec<&Listener>, Vec<&Listener>) =
+            sharing.iter().partition(|listener| family(listener).is_some());
+        let text = match addresses.as_slice() {
+            _ if names.len() > 1 => format!("Each listener must have a different port, listeners: [{all}]"),
+            [] | [_] if sharing.len() < 2 => continue,
+            [one, other] if names.is_empty() && family(one) != family(other) => continue,
+            [_, _] => format!(
+                "If you have two listeners on the same port then one needs to be IPv4 and the other IPv6, listeners: [{all}], port: {}",
+                a.port
+            ),
+            _ => format!(
+                "Each listener must have a different port unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: [{all}], port: {}",
+                a.port
+            ),
+        };
+        return Err(creation_error(entries, &text));
     }
     Ok(())
 }
@@ -208,7 +222,7 @@ mod tests {
 
     #[test]
     fn ports_are_shared_by_address_families_only() {
-        let check = |entries: &[&str]| check_distinct_ports(&parse(entries).unwrap()).is_ok();
+        let check = |entries: &[&str]| check_distinct_ports(&parse(entries).unwrap(), &[]).is_ok();
         assert!(check(&["PLAINTEXT://:1", "SSL://:2"]));
         assert!(check(&["PLAINTEXT://:0", "SSL://:0"]));
         assert!(check(&["PLAINTEXT://127.0.0.1:1", "SSL://[::1]:1"]));

@@ -15,8 +15,9 @@ pub struct Remark {
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.origin {
+        match &self.origin {
             Some(Origin::Line(line)) => write!(f, "line {line}: {}", self.text),
+            Some(Origin::Variable(name)) => write!(f, "{name}: {}", self.text),
             Some(Origin::Override) => write!(f, "--override: {}", self.text),
             Some(Origin::Program) | None => f.write_str(&self.text),
         }
@@ -47,12 +48,14 @@ pub(super) struct Findings<'a> {
     properties: &'a Properties,
     mistakes: RefCell<Vec<Remark>>,
     warnings: RefCell<Vec<Remark>>,
+    notes: RefCell<Vec<Remark>>,
     bad_keys: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(properties: &'a Properties) -> Self {
-        Self { properties, mistakes: RefCell::default(), warnings: RefCell::default(), bad_keys: RefCell::default() }
+        let (mistakes, bad_keys) = (RefCell::default(), RefCell::default());
+        Self { properties, mistakes, warnings: RefCell::default(), notes: RefCell::default(), bad_keys }
     }
 
     pub(super) fn mistake(&self, key: &str, text: impl Into<String>) {
@@ -64,10 +67,26 @@ impl<'a> Findings<'a> {
         self.warnings.borrow_mut().push(self.remark(key, text));
     }
 
+    /// What is in order, and may still surprise whoever set it. What the program sets surprises nobody.
+    pub(super) fn note(&self, key: &str, text: impl Into<String>) {
+        if self.properties.origin(key) != Some(Origin::Program) {
+            self.notes.borrow_mut().push(self.remark(key, text));
+        }
+    }
+
+    /// Whether one of the keys is wrong by itself: what follows from it is not worth telling.
+    pub(super) fn is_bad(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.bad_keys.borrow().contains(*key))
+    }
+
+    /// The key is not to blame, but what it says cannot be told from another mistake.
+    pub(super) fn follows(&self, key: &str) {
+        self.bad_keys.borrow_mut().insert(key.to_owned());
+    }
+
     /// A rule over several keys, told at the first that was given. Left out where one of them is wrong by itself already.
     pub(super) fn require(&self, keys: &[&str], holds: bool, text: impl FnOnce() -> String) {
-        let known_bad = keys.iter().any(|key| self.bad_keys.borrow().contains(*key));
-        if holds || known_bad {
+        if holds || self.is_bad(keys) {
             return;
         }
         let given = keys.iter().find(|key| self.properties.origin(key).is_some());
@@ -76,13 +95,15 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The warnings, unless there are mistakes.
-    pub(super) fn finish(self) -> Result<Vec<Remark>, InvalidConfig> {
+    /// The warnings and the notes, unless there are mistakes.
+    pub(super) fn finish(self) -> Result<(Vec<Remark>, Vec<Remark>), InvalidConfig> {
         let mut mistakes = self.mistakes.into_inner();
         if mistakes.is_empty() {
             let mut warnings = self.warnings.into_inner();
             warnings.sort();
-            return Ok(warnings);
+            let mut notes = self.notes.into_inner();
+            notes.sort();
+            return Ok((warnings, notes));
         }
         mistakes.sort();
         mistakes.dedup();

@@ -4,7 +4,7 @@
 //! stand in `file` too, under the layers that the metadata adds.
 
 use super::guards;
-use super::listeners::{Listener, ProtocolMap, check_distinct_ports, normalized, parse_listeners};
+use super::listeners::{Listener, ProtocolMap, SecurityProtocol, check_distinct_ports, normalized, parse_listeners};
 use super::mistakes::{Findings, InvalidConfig, Remark};
 use super::properties::{Origin, Properties};
 use super::quorum::{Voter, parse_bootstrap_servers, parse_voters};
@@ -12,10 +12,11 @@ use super::settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     Reader, ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
-use super::{keys, roles};
+use super::tls::TlsSettings;
+use super::{keys, older, roles};
 use ottla_metadata::config_defs::{BrokerLayers, Configs, check_group_limits};
 use ottla_security::{Decision, Principal, parse_super_users};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A node's configuration, checked.
@@ -46,6 +47,8 @@ pub struct NodeConfig {
 pub struct Loaded {
     pub config: NodeConfig,
     pub warnings: Vec<Remark>,
+    /// Keys that are set and have no effect, each with the reason.
+    pub notes: Vec<Remark>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub struct Network {
     pub controller_listener_names: Vec<String>,
     pub inter_broker_listener_name: String,
     pub protocols: ProtocolMap,
+    /// Of the listeners that speak TLS, by their names.
+    pub tls: BTreeMap<String, TlsSettings>,
 }
 
 impl Network {
@@ -122,25 +127,35 @@ pub enum Authorization {
 impl NodeConfig {
     /// Reads everything, or says everything that is wrong.
     pub fn load(properties: &Properties) -> Result<Loaded, InvalidConfig> {
-        let properties = with_node_id(properties);
+        let given = properties;
+        let properties = with_node_id(&older::completed(given));
         let findings = Findings::new(&properties);
+        older::check(given, &findings);
         keys::check(&properties, &findings);
         let file: Configs = properties.iter().map(|(key, value, _)| (key.to_owned(), value.to_owned())).collect();
         let reader = Reader { layers: BrokerLayers::of_file(&file) };
         let identity = identity(&reader, &findings);
         let network = network(&reader, &properties, &findings);
         let quorum = quorum(&reader, &findings);
-        let network =
-            Network { advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum), ..network };
+        let network = Network {
+            advertised_controllers: roles::advertised_controllers(&network, &identity, &quorum),
+            tls: tls(&network, &file, &findings),
+            ..network
+        };
+        let names = network.listeners.iter().chain(&network.advertised).map(|listener| listener.name.clone());
+        let names: Vec<String> = names.chain(network.controller_listener_names.clone()).collect();
+        keys::check_listener_prefixes(&properties, &names, &findings);
         let authorization = authorization(&properties, &findings);
         guards::check(&properties, &network.listeners, &findings);
         roles::check(&identity, &network, &quorum, &properties, &findings);
         check_numbers(&reader, &findings);
+        let directories = directories(&reader);
+        check_references(&reader, &network, &directories, &findings);
         let config = Self {
             identity,
             network,
             quorum,
-            directories: directories(&reader),
+            directories,
             authorization,
             topics: TopicSettings::read(&reader),
             offsets_topic: InternalTopicSettings::offsets(&reader),
@@ -155,8 +170,8 @@ impl NodeConfig {
             lifecycle: LifecycleSettings::read(&reader),
             file: file.clone(),
         };
-        let warnings = findings.finish()?;
-        Ok(Loaded { config, warnings })
+        let (warnings, notes) = findings.finish()?;
+        Ok(Loaded { config, warnings, notes })
     }
 
     /// The file's values, typed: for keys that have no place in a struct here.
@@ -207,13 +222,20 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
     if properties.get(MAP).is_none() {
         protocols.add_controller_defaults(&controllers, &entries);
     }
-    let listeners = parsed(findings, "listeners", parse_listeners(&entries, &protocols)).unwrap_or_default();
-    parsed(findings, "listeners", check_distinct_ports(&listeners));
+    // Without the map or the controllers' names, which protocol a listener speaks cannot be said.
+    let unclear = findings.is_bad(&[MAP, "controller.listener.names"]);
+    let parse = |key: &str, entries: &[String]| match parse_listeners(entries, &protocols) {
+        Err(_) if unclear => Vec::new(),
+        result => parsed(findings, key, result).unwrap_or_default(),
+    };
+    let listeners = parse("listeners", &entries);
+    parsed(findings, "listeners", check_distinct_ports(&listeners, &entries));
+    if unclear && listeners.is_empty() {
+        findings.follows("listeners");
+    }
     let controller_listener_names: Vec<String> = controllers.iter().map(|name| normalized(name)).collect();
     let advertised = match reader.value("advertised.listeners").as_list() {
-        Some(entries) => {
-            parsed(findings, "advertised.listeners", parse_listeners(entries, &protocols)).unwrap_or_default()
-        }
+        Some(entries) => parse("advertised.listeners", entries),
         None => listeners.clone(),
     };
     let (advertised_controllers, advertised) =
@@ -225,7 +247,19 @@ fn network(reader: &Reader<'_>, properties: &Properties, findings: &Findings<'_>
         advertised_controllers,
         controller_listener_names,
         protocols,
+        tls: BTreeMap::new(),
     }
+}
+
+fn tls(network: &Network, file: &Configs, findings: &Findings<'_>) -> BTreeMap<String, TlsSettings> {
+    let mut all = BTreeMap::new();
+    for listener in network.listeners.iter().filter(|listener| listener.protocol == SecurityProtocol::Ssl) {
+        match TlsSettings::read(listener, BrokerLayers::of_file(file)) {
+            Ok(settings) => drop(all.insert(listener.name.clone(), settings)),
+            Err(mistakes) => mistakes.into_iter().for_each(|(key, text)| findings.mistake(&key, text)),
+        }
+    }
+    all
 }
 
 fn quorum(reader: &Reader<'_>, findings: &Findings<'_>) -> QuorumSettings {
@@ -273,6 +307,35 @@ fn authorization(properties: &Properties, findings: &Findings<'_>) -> Authorizat
             .unwrap_or_default(),
         no_acl_found: if everyone { Decision::Allowed } else { Decision::Denied },
     }
+}
+
+/// What names listeners and directories of others.
+fn check_references(r: &Reader<'_>, network: &Network, directories: &Directories, findings: &Findings<'_>) {
+    const EARLY: &str = "early.start.listeners";
+    const CORDONED: &str = "cordoned.log.dirs";
+    for name in r.list(EARLY).iter().map(|name| normalized(name)) {
+        let known = network.is_controller_listener(&name) || network.listeners.iter().any(|l| l.name == name);
+        findings.require(&[EARLY, "listeners"], known, || {
+            format!(
+                "{EARLY} contains listener {name}, but this is not contained in listeners or controller.listener.names"
+            )
+        });
+    }
+    let cordoned = r.list(CORDONED);
+    if cordoned.iter().any(|dir| dir == "*") {
+        findings.require(&[CORDONED], cordoned.len() == 1, || {
+            format!("When {CORDONED} is set to *, it must not contain other values")
+        });
+        return;
+    }
+    let is_known = |dir: &&String| directories.log_dirs.iter().any(|known| *known == PathBuf::from(dir));
+    let unknown: Vec<&str> = cordoned.iter().filter(|dir| !is_known(dir)).map(String::as_str).collect();
+    findings.require(&[CORDONED, "log.dirs", "log.dir"], unknown.is_empty(), || {
+        format!(
+            "All entries in {CORDONED} must be present in log.dirs or log.dir. Missing entries : {}",
+            unknown.join(", ")
+        )
+    });
 }
 
 /// Settings that must fit together.
@@ -327,11 +390,18 @@ fn check_numbers(r: &Reader<'_>, findings: &Findings<'_>) {
         findings.require(&[&a, &b], false, || error.to_string());
     }
     let (idle, delay) = (r.long("connections.max.idle.ms"), r.int("connection.failed.authentication.delay.ms"));
-    rule(
+    findings.require(
         &["connection.failed.authentication.delay.ms", "connections.max.idle.ms"],
         idle < 0 || i64::from(delay) < idle,
-        "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed authentication responses from timing out",
+        || format!("connection.failed.authentication.delay.ms={delay} should always be less than connections.max.idle.ms={idle} to prevent failed authentication responses from timing out"),
     );
+    for key in ["offsets.topic.compression.codec", "share.coordinator.state.topic.compression.codec"] {
+        let codec = r.int(key);
+        findings.require(&[key], (0..=4).contains(&codec), || format!("Unknown compression type id: {codec}"));
+    }
+    const PROTOCOLS: &str = "group.coordinator.rebalance.protocols";
+    let has_classic = r.list(PROTOCOLS).iter().any(|protocol| protocol == "classic");
+    rule(&[PROTOCOLS], has_classic, "Disabling the 'classic' protocol is not supported.");
     if r.int("group.min.session.timeout.ms") > r.int("group.max.session.timeout.ms") {
         findings.warning(
             "group.min.session.timeout.ms",

@@ -1,7 +1,6 @@
 //! Files as users write them, and what becomes of them.
 
 use super::super::embedded::embedded;
-use super::super::listeners::SecurityProtocol;
 use super::*;
 
 const COMBINED: &str = "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=localhost:9093\n";
@@ -116,15 +115,62 @@ fn what_guards_data_is_never_ignored() {
     refused("alter.config.policy.class.name=com.example.Mine", "which configurations may be set");
     refused("principal.builder.class=com.example.Mine", "who a client is");
     refused("client.quota.callback.class=com.example.Mine", "which quota a client has");
-    refused("config.providers=file", "config.providers=file is not there yet");
+    refused("replica.selector.class=com.example.Mine", "from which replica a consumer reads");
+    refused("group.consumer.assignors=uniform,com.example.Mine", "group.consumer.assignors=com.example.Mine would");
+    refused("ssl.engine.factory.class=com.example.Mine", "which cryptography is used");
+    refused("listener.name.x.sasl.server.callback.handler.class=com.example.Mine", "who a client is");
+    refused("group.share.persister.class.name=com.example.Mine", "where the state of share groups is kept");
     refused("remote.log.storage.system.enable=true", "tiered storage is not there yet");
     let tls = mistakes(load(&COMBINED.replace("PLAINTEXT://:9092", "PLAINTEXT://:9092,SSL://:9094").replace(
         "CONTROLLER://:9093",
         "CONTROLLER://:9093\nlistener.security.protocol.map=CONTROLLER:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL",
     )));
     assert_eq!(tls.len(), 2, "{tls:#?}");
-    assert!(tls.iter().any(|m| m.contains("listener SSL wants SSL")));
+    assert!(tls.iter().any(|m| m.contains("listener SSL: there is no key")));
     assert!(tls.iter().any(|m| m.contains("listener CONTROLLER wants SASL_SSL")));
+}
+
+#[test]
+fn a_listeners_own_key_names_one_of_the_nodes_in_lower_case() {
+    refused("listener.name.PLAINTEXT.max.connections=5", "is read as listener.name.plaintext.max.connections only");
+    let warnings = with(
+        "listener.name.controller.plain.sasl.jaas.config=a\nlistener.name.other.ssl.client.auth=required\n\
+         listener.name.plaintext.ssl.client.auht=required\n",
+    )
+    .unwrap()
+    .warnings;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "line 7: listener.name.other.ssl.client.auth has no effect: there is no listener OTHER",
+            "line 8: listener.name.plaintext.ssl.client.auht is unknown and has no effect; did you mean ssl.client.auth?",
+        ]
+    );
+}
+
+#[test]
+fn kafkas_own_classes_are_known_by_their_names() {
+    let loaded = with(
+        "replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector\n\
+         principal.builder.class=org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder\n\
+         group.consumer.assignors=range,org.apache.kafka.coordinator.group.assignor.UniformAssignor\n",
+    )
+    .unwrap();
+    assert_eq!((loaded.warnings, loaded.notes), (vec![], vec![]));
+}
+
+#[test]
+fn a_key_without_effect_is_told_with_the_reason_unless_it_is_at_its_default() {
+    let notes = with("num.network.threads=3\nlog.preallocate=true\nqueued.max.requests=7\n").unwrap().notes;
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "line 7: log.preallocate has no effect here: files grow as they are written, and whoever reads one that is deleted reads on",
+            "line 8: queued.max.requests has no effect here: a request is worked on where it is read, by one of num.io.threads",
+        ]
+    );
 }
 
 #[test]
@@ -204,9 +250,27 @@ fn numbers_that_do_not_fit_together() {
         "replica.fetch.wait.max.ms=40000\nreplica.lag.time.max.ms=50000",
         "replica.socket.timeout.ms should always",
     );
-    refused("connections.max.idle.ms=50", "connection.failed.authentication.delay.ms should always be less");
+    refused("connections.max.idle.ms=50", "delay.ms=100 should always be less than connections.max.idle.ms=50");
     refused("group.consumer.session.timeout.ms=40000", "must be greater than or equal to group.consumer.min.session");
-    refused("leader.replication.throttled.rate=5", "cannot stand in a file");
+    refused("offsets.topic.compression.codec=9", "Unknown compression type id: 9");
+    refused("group.coordinator.rebalance.protocols=consumer", "Disabling the 'classic' protocol is not supported.");
+}
+
+#[test]
+fn listeners_and_directories_that_are_named_elsewhere_exist() {
+    refused("early.start.listeners=OTHER", "early.start.listeners contains listener OTHER, but this is not contained");
+    refused("cordoned.log.dirs=/other", "Missing entries : /other");
+    refused("cordoned.log.dirs=*,/a", "When cordoned.log.dirs is set to *, it must not contain other values");
+    assert_eq!(with("early.start.listeners=CONTROLLER\ncordoned.log.dirs=*\n").unwrap().warnings, []);
+}
+
+#[test]
+fn a_mistake_is_told_without_what_follows_from_it() {
+    refused("listener.security.protocol.map=PLAINTEXT:WRONG", "Invalid security protocol `WRONG`");
+    let found = mistakes(load(&COMBINED.replace("controller.listener.names=CONTROLLER", "")));
+    assert_eq!(found, ["Missing required configuration \"controller.listener.names\" which has no default value."]);
+    let found = mistakes(load(&COMBINED.replace("node.id=1", "node.id=one")));
+    assert_eq!(found, ["line 1: Invalid value one for configuration broker.id: Not a number of type INT"]);
 }
 
 #[test]
@@ -214,4 +278,23 @@ fn secrets_are_in_no_message() {
     let error = with("ssl.keystore.password=hunter2\nlistener.name.x.ssl.key.password=hunter2\nnum.partitions=x\n")
         .unwrap_err();
     assert!(!error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_file_from_before_kraft_is_a_node_that_stands_alone() {
+    let older = "broker.id=0\nnum.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=102400\nlog.dirs=/tmp/kafka-logs\nnum.partitions=1\nlog.retention.hours=168\n";
+    let loaded = load(older).unwrap();
+    assert_eq!((loaded.config.identity.node_id, loaded.config.identity.roles), (0, Roles::Combined));
+    assert_eq!(loaded.config.offsets_topic.replication_factor, 1);
+    assert!(loaded.warnings.iter().any(|warning| warning.text.contains("as before KRaft")), "{:?}", loaded.warnings);
+    let config = load(&format!(
+        "{older}listeners=OWN://:19092\nlistener.security.protocol.map=OWN:PLAINTEXT\ninter.broker.listener.name=OWN\n"
+    ))
+    .unwrap()
+    .config;
+    assert_eq!(config.network.listeners[0].to_string(), "OWN://:19092");
+    assert_eq!(config.network.advertised.len(), 1);
+    let zookeeper = mistakes(load(&format!("{older}zookeeper.connect=localhost:2181\n")));
+    assert!(zookeeper.iter().any(|mistake| mistake.starts_with("line 9: zookeeper.connect: there is no ZooKeeper")));
+    assert!(mistakes(load("node.id=1\n")).iter().any(|mistake| mistake.contains("\"process.roles\"")));
 }

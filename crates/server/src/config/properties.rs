@@ -14,10 +14,12 @@ pub struct Properties {
 }
 
 /// Where a value was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The line of the file on which the key stands, from 1.
     Line(usize),
+    /// An environment variable.
+    Variable(String),
     /// `--override` on the command line.
     Override,
     /// By the program itself.
@@ -73,12 +75,12 @@ impl Properties {
     }
 
     pub fn origin(&self, key: &str) -> Option<Origin> {
-        self.entries.get(key).map(|(_, origin)| *origin)
+        self.entries.get(key).map(|(_, origin)| origin.clone())
     }
 
     /// In the order of keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, Origin)> {
-        self.entries.iter().map(|(key, (value, origin))| (key.as_str(), value.as_str(), *origin))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Origin)> {
+        self.entries.iter().map(|(key, (value, origin))| (key.as_str(), value.as_str(), origin))
     }
 }
 
@@ -164,7 +166,7 @@ fn split(line: &str) -> (&str, &str) {
     (key, rest.trim_start_matches(is_blank))
 }
 
-fn unescape(text: &str) -> Option<String> {
+pub(super) fn unescape(text: &str) -> Option<String> {
     // UTF-16 units: a character beyond the first plane is written as two escapes.
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut chars = text.chars();
@@ -200,7 +202,7 @@ mod tests {
             .unwrap()
             .iter()
             .map(|(k, v, origin)| match origin {
-                Origin::Line(line) => (k.to_owned(), v.to_owned(), line),
+                Origin::Line(line) => (k.to_owned(), v.to_owned(), *line),
                 other => panic!("{other:?}"),
             })
             .collect()

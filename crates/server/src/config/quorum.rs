@@ -19,13 +19,12 @@ pub(super) fn parse_voters(entries: &[String]) -> Result<Vec<Voter>, String> {
             return Err(format!("Invalid configuration value for controller.quorum.voters. {shape}"));
         };
         let Some(id) = id.trim().parse::<i32>().ok().filter(|id| *id >= 0) else {
-            return Err(format!(
-                "Failed to parse voter ID as an integer from {id} in controller.quorum.voters. {shape}"
-            ));
+            return Err(format!("Failed to parse voter ID as an integer from {id}"));
         };
         let Some((host, port)) = parse_host_port(address).filter(|(host, _)| !host.is_empty()) else {
             return Err(format!(
-                "Failed to parse host name or port from entry {entry} for the configuration controller.quorum.voters. {shape}"
+                "Failed to parse host {} from entry {entry} for the configuration controller.quorum.voters. {shape}",
+                missing_part(address)
             ));
         };
         // A voter given twice is the one given last.
@@ -43,11 +42,18 @@ pub(super) fn parse_bootstrap_servers(entries: &[String]) -> Result<Vec<(String,
         .map(|entry| {
             parse_host_port(entry).filter(|(host, _)| !host.is_empty()).ok_or_else(|| {
                 format!(
-                    "Failed to parse host name or port from {entry} for the configuration controller.quorum.bootstrap.servers. Each entry should be in the form \"{{host}}:{{port}}\""
+                    "Failed to parse host {} from {entry} for the configuration controller.quorum.bootstrap.servers. Each entry should be in the form \"{{host}}:{{port}}\"",
+                    missing_part(entry)
                 )
             })
         })
         .collect()
+}
+
+/// What of an address cannot be read: Kafka looks for the name first, which it finds only before a port.
+fn missing_part(address: &str) -> &'static str {
+    let port = address.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    if port.is_some_and(|port| !port.is_empty() && !address.starts_with(':')) { "port" } else { "name" }
 }
 
 #[cfg(test)]

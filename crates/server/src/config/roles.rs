@@ -90,11 +90,11 @@ fn check_quorum(identity: &Identity, quorum: &QuorumSettings, findings: &Finding
     let keys = [VOTERS, "node.id", "process.roles"];
     match identity.roles {
         Roles::Broker => findings.require(&keys, !is_voter, || {
-            format!("If process.roles contains just the 'broker' role, the node id {id} must not be included in the set of voters {VOTERS}={}", ids.join(","))
+            format!("If process.roles contains just the 'broker' role, the node id {id} must not be included in the set of voters {VOTERS}=Set({})", ids.join(", "))
         }),
         Roles::Controller | Roles::Combined => {
             findings.require(&keys, is_voter || quorum.voters.is_empty(), || {
-                format!("If process.roles contains the 'controller' role, the node id {id} must be included in the set of voters {VOTERS}={}", ids.join(","))
+                format!("If process.roles contains the 'controller' role, the node id {id} must be included in the set of voters {VOTERS}=Set({})", ids.join(", "))
             });
         }
     }
@@ -103,6 +103,11 @@ fn check_quorum(identity: &Identity, quorum: &QuorumSettings, findings: &Finding
 fn check_controller(network: &Network, findings: &Findings<'_>) {
     const NAMES: &str = "controller.listener.names";
     let bound = |name: &String| network.listeners.iter().any(|l| l.name == *name);
+    findings.require(
+        &[NAMES, "listeners", "process.roles"],
+        network.controller_listener_names.iter().any(bound),
+        || format!("{NAMES} must contain at least one value appearing in the 'listeners' configuration when running the KRaft controller role"),
+    );
     findings.require(
         &[NAMES, "listeners", "process.roles"],
         network.controller_listener_names.iter().all(bound),

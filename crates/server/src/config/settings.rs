@@ -102,6 +102,7 @@ pub struct SocketSettings {
     pub queued_max_request_bytes: i64,
     /// Negative is never.
     pub connections_max_idle_ms: i64,
+    pub connection_failed_authentication_delay_ms: i32,
     pub max_connections: i32,
     pub max_connections_per_ip: i32,
     pub max_connection_creation_rate: i32,
@@ -266,6 +267,7 @@ impl SocketSettings {
             queued_max_requests: r.int("queued.max.requests"),
             queued_max_request_bytes: r.long("queued.max.request.bytes"),
             connections_max_idle_ms: r.long("connections.max.idle.ms"),
+            connection_failed_authentication_delay_ms: r.int("connection.failed.authentication.delay.ms"),
             max_connections: r.int("max.connections"),
             max_connections_per_ip: r.int("max.connections.per.ip"),
             max_connection_creation_rate: r.int("max.connection.creation.rate"),

@@ -7,16 +7,19 @@ pub(crate) mod console_consumer;
 pub(crate) mod console_producer;
 pub(crate) mod consumer_groups;
 pub(crate) mod delete_records;
+mod ephemeral;
 pub(crate) mod get_offsets;
 pub(crate) mod groups;
 pub(crate) mod log_dirs;
 pub(crate) mod metadata_quorum;
 pub(crate) mod server_start;
+pub(crate) mod server_stop;
 pub(crate) mod storage;
 pub(crate) mod topics;
+pub(crate) mod without;
 
 use anyhow::{Context, Result};
-use ottla_server::config::{NodeConfig, Properties};
+use ottla_server::config::{InvalidConfig, NodeConfig, Properties, with_provided_values};
 use std::path::Path;
 
 /// Reads a properties file.
@@ -27,9 +30,13 @@ fn properties(path: &Path) -> Result<Properties> {
 
 /// Checks a configuration; what it warns of goes to the log.
 fn load(properties: &Properties) -> Result<NodeConfig> {
-    let loaded = NodeConfig::load(properties)?;
+    let properties = with_provided_values(properties).map_err(|mistakes| InvalidConfig { mistakes })?;
+    let loaded = NodeConfig::load(&properties)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    for note in &loaded.notes {
+        tracing::info!("{note}");
     }
     Ok(loaded.config)
 }

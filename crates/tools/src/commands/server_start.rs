@@ -1,86 +1,124 @@
-//! `ottla server-start FILE`, and `ottla` alone: a node that runs until it is told to stop.
+//! `ottla server-start FILE`: a node that runs until it is told to stop. A node that stands alone formats its own empty
+//! directories.
 
+use super::ephemeral::Ephemeral;
 use super::{load, properties};
 use anyhow::{Context, Result};
 use clap::Args;
-use ottla_server::config::{NodeConfig, embedded};
+use ottla_server::config::NodeConfig;
 use ottla_server::{Running, storage};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// The node's properties file
-    file: PathBuf,
+    #[arg(required_unless_present = "ephemeral", conflicts_with = "ephemeral")]
+    file: Option<PathBuf>,
     /// A property that replaces the file's
     #[arg(long = "override", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// A node for a test: on free ports, in a directory that goes with it; its address is printed
+    #[arg(long)]
+    ephemeral: bool,
 }
-
-/// Where a node without a file keeps its data.
-const EMBEDDED_DATA: &str = "data";
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let begun = Instant::now();
     start_log();
-    let mut properties = properties(&options.file)?;
+    let ephemeral = if options.ephemeral { Some(Ephemeral::new()?) } else { None };
+    let mut properties = match (&ephemeral, &options.file) {
+        (Some(ephemeral), _) => ephemeral.properties(),
+        (None, Some(file)) => properties(file)?,
+        (None, None) => anyhow::bail!("a properties file is needed"),
+    };
     for text in &options.overrides {
         properties.apply_override(text)?;
     }
     let config = load(&properties)?;
-    let signals = Signals::new()?;
-    let running = ottla_server::start(&config)?;
-    announce(&config, &running, begun);
-    signals.wait(running)
-}
-
-/// A node for those who want to try: it formats its own directory, and says what to type next.
-pub(crate) fn run_embedded() -> Result<ExitCode> {
-    let begun = Instant::now();
-    start_log();
-    let data = std::env::current_dir().context("there is no current directory")?.join(EMBEDDED_DATA);
-    let config = load(&embedded(&data.to_string_lossy()))?;
-    if storage::is_unformatted(&config).map_err(anyhow::Error::msg)? {
-        storage::format_standalone(&config).map_err(anyhow::Error::msg)?;
+    format_if_alone(&config, None)?;
+    let started = Started::new(&config)?;
+    match ephemeral {
+        None => started.announce(&mut std::io::stdout(), begun)?,
+        Some(_) => {
+            started.announce(&mut std::io::stderr(), begun)?;
+            println!("{}", started.bootstrap()?);
+        }
     }
-    let signals = Signals::new()?;
-    let running = ottla_server::start(&config)?;
-    announce(&config, &running, begun);
-    println!();
-    println!("  data       {}", data.display());
-    println!("  bootstrap  localhost:9092");
-    println!();
-    println!("Now, in another terminal, with any Kafka client, for example kcat:");
-    println!("  echo 'Hello Kafka' | kcat -P -b localhost:9092 -t greetings");
-    println!("  kcat -C -b localhost:9092 -t greetings -e");
-    println!("Ctrl-C stops the node.");
-    signals.wait(running)
+    started.wait()
 }
 
-fn start_log() {
+/// The log goes to standard error. `KAFKA_LOG4J_ROOT_LOGLEVEL` says from which level on, as in Kafka's images.
+pub(crate) fn start_log() {
+    let level = std::env::var("KAFKA_LOG4J_ROOT_LOGLEVEL").ok();
+    let level = level.and_then(|name| name.trim().parse().ok()).unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
 }
 
-/// The lines that people and scripts wait for.
-fn announce(config: &NodeConfig, running: &Running, begun: Instant) {
-    let id = config.identity.node_id;
-    for (name, address) in &running.listeners {
-        println!("[SocketServer listenerType={name}, nodeId={id}] Awaiting socket connections on {address}.");
+/// Formats the directories of a node that is a quorum by itself, if they hold nothing. Those of another are left alone: a
+/// node of a cluster that formatted itself would begin a second one.
+pub(crate) fn format_if_alone(config: &NodeConfig, cluster_id: Option<&str>) -> Result<()> {
+    if storage::stands_alone(config) && storage::is_empty(config).map_err(anyhow::Error::msg)? {
+        let said = storage::format_alone(config, cluster_id).map_err(anyhow::Error::msg)?;
+        eprint!("The directories are empty and this node stands alone, so they are formatted.\n{said}");
     }
-    println!("[BrokerServer id={id}] Transition from STARTING to STARTED");
-    println!("[KafkaRaftServer nodeId={id}] Kafka Server started");
-    println!("[KafkaServer id={id}] started in {} ms", begun.elapsed().as_millis());
+    Ok(())
 }
 
-/// What tells a node to stop. Listened to before it starts: whoever reads that it is up may stop it at once.
+/// A node that serves, and what tells it to stop.
+pub(crate) struct Started<'a> {
+    config: &'a NodeConfig,
+    running: Running,
+    signals: Signals,
+}
+
+impl<'a> Started<'a> {
+    pub(crate) fn new(config: &'a NodeConfig) -> Result<Self> {
+        let signals = Signals::new()?;
+        Ok(Self { config, running: ottla_server::start(config)?, signals })
+    }
+
+    /// The lines that people and scripts wait for.
+    pub(crate) fn announce(&self, out: &mut dyn Write, begun: Instant) -> Result<()> {
+        let id = self.config.identity.node_id;
+        for (name, address) in &self.running.listeners {
+            writeln!(out, "[SocketServer listenerType={name}, nodeId={id}] Awaiting socket connections on {address}.")?;
+        }
+        writeln!(out, "[BrokerLifecycleManager id={id}] Transitioning from RECOVERY to RUNNING.")?;
+        writeln!(out, "[BrokerServer id={id}] Transition from STARTING to STARTED")?;
+        writeln!(out, "[KafkaRaftServer nodeId={id}] Kafka Server started")?;
+        writeln!(
+            out,
+            "[KafkaServer id={id}] started (kafka.server.KafkaServer) in {} ms",
+            begun.elapsed().as_millis()
+        )?;
+        Ok(out.flush()?)
+    }
+
+    /// Where clients begin.
+    fn bootstrap(&self) -> Result<String> {
+        let is_broker = |name: &str| !self.config.network.is_controller_listener(name);
+        let listener = self.running.listeners.iter().find(|(name, _)| is_broker(name));
+        Ok(listener.context("the node has no listener for clients")?.1.to_string())
+    }
+
+    /// Until SIGTERM or Ctrl-C comes, or the node can go on no longer.
+    pub(crate) fn wait(self) -> Result<ExitCode> {
+        self.signals.wait(self.running)
+    }
+}
+
+/// Listened to before the node starts: whoever reads that it is up may stop it at once.
 struct Signals {
     runtime: Runtime,
     terminate: Signal,
@@ -97,7 +135,6 @@ impl Signals {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    /// Until SIGTERM or Ctrl-C comes, or the node can go on no longer.
     fn wait(mut self, running: Running) -> Result<ExitCode> {
         let failed = self.runtime.block_on(async {
             let mut look = tokio::time::interval(Duration::from_millis(500));

@@ -10,4 +10,5 @@ mod kills;
 mod limits;
 mod process;
 mod produce_errors;
+mod starts;
 mod stops;

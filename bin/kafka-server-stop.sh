@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Signal the nodes of this machine to stop: all, or those chosen by --process-role=… or --node-id=…
+exec "$(dirname "$0")/ottla-run.sh" server-stop "$@"
