@@ -5,6 +5,7 @@ mod ci;
 mod codegen;
 mod compat;
 mod fuzz;
+mod seeds;
 mod takeover;
 mod tidy;
 mod tour;
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
   fuzz      run the fuzz targets for a while (--seconds N, or one target's name)
   compat-tools  run Apache Kafka's commands and Ottla's side by side (--only NAME of compat/tools/cases)
+  seeds     run the commands and programs of tutorials as printed (--only NAME of compat/seeds)
   kafka-tool  run one of Apache Kafka's own command line tools, say dump-log
   tour      the README's commands, as printed
   takeover  one directory, used by Apache Kafka and Ottla in turn
@@ -44,6 +46,7 @@ fn run() -> Result<()> {
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
         Some("fuzz") => fuzz::run(&root(), args.get(1..).unwrap_or_default()),
         Some("compat-tools") => compat::run_tools(&root(), args.get(1..).unwrap_or_default()),
+        Some("seeds") => seeds::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
         Some("takeover") => takeover::run(&root()),
         Some("tidy") => tidy::run(),

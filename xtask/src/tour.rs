@@ -56,7 +56,7 @@ fn play(root: &Path, blocks: &[String]) -> Result<String> {
 }
 
 /// Ends the node that uses a directory, if there is one, and removes the directory once its process is gone.
-fn clear(data: &Path) -> Result<()> {
+pub(crate) fn clear(data: &Path) -> Result<()> {
     let deadline = Instant::now() + STOP_TIME_MAX;
     let mut told = None;
     while let Some(node) = holder(data)? {

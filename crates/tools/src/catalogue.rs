@@ -35,6 +35,7 @@ pub(crate) fn overview() -> String {
         "Apache Kafka, whole, in one binary.\n\nUsage: ottla [COMMAND]\n\nWithout a command, a single node starts on localhost:9092 with its data in ./data.\n\nRun a node\n",
     );
     let _ = writeln!(page, "  {:24} Start a node with a properties file (kafka-server-start.sh)", "server-start");
+    let _ = writeln!(page, "  {:24} Signal the nodes of this machine to stop (kafka-server-stop.sh)", "server-stop");
     let _ = writeln!(page, "  {:24} Format a node's directories, or say what is in them (kafka-storage.sh)", "storage");
     for group in Group::ALL {
         let mut tools = TOOLS.iter().filter(|tool| tool.group == group).peekable();

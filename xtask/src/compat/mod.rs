@@ -71,6 +71,36 @@ impl Work {
     }
 }
 
+/// What the tutorials' programs stand on.
+pub(crate) struct SeedTools {
+    pub(crate) ottla: PathBuf,
+    /// A virtual environment with kafka-python.
+    pub(crate) python: PathBuf,
+    /// A folder of modules with kafkajs.
+    pub(crate) node_modules: PathBuf,
+    /// A folder of jars with Java's client.
+    pub(crate) jars: PathBuf,
+}
+
+/// Installs it; None where this machine lacks a toolchain, which a line tells of.
+pub(crate) fn seed_tools(root: &Path) -> Result<Option<SeedTools>> {
+    let work = Work::new(root)?;
+    for client in CLIENTS.iter().filter(|client| ["kafka-clients", "kafka-python", "kafkajs"].contains(&client.name)) {
+        if let Ready::Lacking(what) = install::client(&work, client)? {
+            ensure!(std::env::var_os("CI").is_none(), "{what} is not installed");
+            println!("skipped: the tutorials' programs need {what}");
+            return Ok(None);
+        }
+    }
+    let ottla = node::ottla(&work)?.start.first().map(PathBuf::from).context("no ottla")?;
+    Ok(Some(SeedTools {
+        ottla,
+        python: work.dir.join("python"),
+        node_modules: work.dir.join("node/kafkajs/node_modules"),
+        jars: work.dir.join("java/libs"),
+    }))
+}
+
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let options = parse(args)?;
     let work = Work::new(root)?;
