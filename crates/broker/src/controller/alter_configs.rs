@@ -179,9 +179,9 @@ fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiE
 
 /// This broker's own configuration or that of all, as it would be, against what only its program knows.
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
-    let is_own =
-        resource.kind == ConfigResourceKind::Broker && resource.name == desk.controller.settings.node_id.to_string();
-    match is_own.then(|| desk.host.check_broker_configs(configs)) {
+    let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
+    let holds_here = named && resource.kind == ConfigResourceKind::Broker;
+    match holds_here.then(|| desk.host.check_broker_configs(configs)) {
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }

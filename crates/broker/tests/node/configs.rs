@@ -18,6 +18,15 @@ const SUBTRACT: i8 = 3;
 
 /// What altering this broker's keys says.
 fn alter(fixture: &Fixture, operations: &[(&'static str, i8, &'static str)]) -> (i16, Option<String>) {
+    alter_of(fixture, "1", operations)
+}
+
+/// What altering the keys of one broker says, or of all where it has no name.
+fn alter_of(
+    fixture: &Fixture,
+    broker: &'static str,
+    operations: &[(&'static str, i8, &'static str)],
+) -> (i16, Option<String>) {
     let config = |(name, config_operation, value): &(&'static str, i8, &'static str)| AlterableConfig {
         name: (*name).into(),
         config_operation: *config_operation,
@@ -26,7 +35,7 @@ fn alter(fixture: &Fixture, operations: &[(&'static str, i8, &'static str)]) -> 
     };
     let resource = AlterConfigsResource {
         resource_type: BROKER,
-        resource_name: "1".into(),
+        resource_name: broker.into(),
         configs: operations.iter().map(config).collect(),
         ..Default::default()
     };
@@ -95,4 +104,14 @@ fn keys_are_documented_where_it_is_asked_for() {
     assert_eq!(told, "How long records are kept; -1 is for ever.");
     assert!(documentation(&fixture, BROKER, "1", "num.io.threads", true).unwrap().starts_with("How many threads"));
     assert_eq!(documentation(&fixture, TOPIC, "events", "retention.ms", false), None);
+}
+
+#[test]
+fn what_the_program_cannot_do_with_is_refused_before_it_is_set() {
+    let fixture = Fixture::new();
+    for broker in ["1", ""] {
+        let alter = |value: &'static str| alter_of(&fixture, broker, &[("plugin.key", SET, value)]);
+        assert_eq!(alter("good"), (0, None));
+        assert_eq!(alter("bad"), (42, Some("the program cannot do with bad".to_owned())), "{broker:?}");
+    }
 }

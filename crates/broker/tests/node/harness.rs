@@ -52,6 +52,14 @@ impl Host for TestHost {
         None
     }
 
+    /// One key that this program cannot do with.
+    fn check_broker_configs(&self, configs: &ottla_metadata::image::Configs) -> Result<(), String> {
+        match configs.get("plugin.key") {
+            Some(value) if value == "bad" => Err("the program cannot do with bad".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     fn wake_controller(&self) {
         self.controller.store(true, Ordering::SeqCst);
     }

@@ -1,9 +1,10 @@
 //! Which clients are believed: those whose certificate was issued by one that is trusted, and those whose own certificate is
 //! trusted itself, which Java takes too.
 
-use super::names::Names;
+use super::names::{Names, may_issue};
+use super::version1::Version1;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -12,9 +13,13 @@ use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Clients {
-    issued: Arc<dyn ClientCertVerifier>,
+    /// For what was issued by others; none where nobody who is trusted may issue.
+    issued: Option<Arc<dyn ClientCertVerifier>>,
     trusted: Vec<CertificateDer<'static>>,
+    /// Of those, whoever may issue.
+    issuers: Vec<CertificateDer<'static>>,
     mandatory: bool,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Clients {
@@ -23,13 +28,22 @@ impl Clients {
         mandatory: bool,
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<Self>, String> {
+        // Whoever is trusted as a client does not vouch for others.
+        let issuers: Vec<_> = trusted.iter().filter(|certificate| may_issue(certificate)).cloned().collect();
         let mut roots = RootCertStore::empty();
-        for certificate in &trusted {
-            roots.add(certificate.clone()).map_err(|error| format!("a trusted certificate cannot be used: {error}"))?;
+        for issuer in &issuers {
+            roots.add(issuer.clone()).map_err(|error| format!("a trusted certificate cannot be used: {error}"))?;
         }
-        let issued = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let issued = issued.build().map_err(|error| error.to_string())?;
-        Ok(Arc::new(Self { issued, trusted, mandatory }))
+        let algorithms = provider.signature_verification_algorithms;
+        let issued = match roots.is_empty() {
+            true => None,
+            false => Some(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|error| error.to_string())?,
+            ),
+        };
+        Ok(Arc::new(Self { issued, trusted, issuers, mandatory, algorithms }))
     }
 }
 
@@ -39,7 +53,7 @@ impl ClientCertVerifier for Clients {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.issued.root_hint_subjects()
+        self.issued.as_ref().map_or(&[], |issued| issued.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -48,10 +62,16 @@ impl ClientCertVerifier for Clients {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if !self.trusted.iter().any(|trusted| trusted == own) {
-            return self.issued.verify_client_cert(own, others, now);
-        }
         let refuse = |why: CertificateError| Err(Error::InvalidCertificate(why));
+        if !self.trusted.iter().any(|trusted| trusted == own) {
+            if let Some(older) = Version1::read(own) {
+                return older.verify(&self.issuers, now, &self.algorithms).map(|()| ClientCertVerified::assertion());
+            }
+            return match &self.issued {
+                Some(issued) => issued.verify_client_cert(own, others, now),
+                None => refuse(CertificateError::UnknownIssuer),
+            };
+        }
         let Ok(names) = Names::of(own) else { return refuse(CertificateError::BadEncoding) };
         match now.as_secs() {
             now if now < names.valid.0 => refuse(CertificateError::NotValidYet),
@@ -66,7 +86,12 @@ impl ClientCertVerifier for Clients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.issued.verify_tls12_signature(message, certificate, signature)
+        match Version1::read(certificate) {
+            Some(older) => {
+                older.verify_tls12(message, signature, &self.algorithms).map(|()| HandshakeSignatureValid::assertion())
+            }
+            None => verify_tls12_signature(message, certificate, signature, &self.algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -75,10 +100,15 @@ impl ClientCertVerifier for Clients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.issued.verify_tls13_signature(message, certificate, signature)
+        match Version1::read(certificate) {
+            Some(older) => {
+                older.verify_tls13(message, signature, &self.algorithms).map(|()| HandshakeSignatureValid::assertion())
+            }
+            None => verify_tls13_signature(message, certificate, signature, &self.algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

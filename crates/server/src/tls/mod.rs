@@ -8,6 +8,7 @@ mod clients;
 mod names;
 mod pem;
 mod stores;
+mod version1;
 
 use crate::config::{ClientAuth, Listener, TlsSettings, listener_prefix};
 use clients::Clients;
@@ -18,8 +19,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{CommonState, ServerConfig, SupportedCipherSuite};
+use rustls::{CommonState, InconsistentKeys, ServerConfig, SupportedCipherSuite};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -177,12 +179,17 @@ fn open(settings: &TlsSettings) -> Result<(Terms, Names), String> {
             Clients::new(trusted, auth == ClientAuth::Required, Arc::clone(&provider))?
         }
     };
+    let key = provider.key_provider.load_private_key(identity.key);
+    let key = key.map_err(|error| format!("the private key cannot be used: {error}"))?;
+    let own = CertifiedKey::new(identity.chain, key);
+    if own.keys_match() == Err(InconsistentKeys::KeyMismatch.into()) {
+        return Err("the private key is not that of the certificate".to_owned());
+    }
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
         .map_err(|error| format!("ssl.enabled.protocols and ssl.cipher.suites: {error}"))?
         .with_client_cert_verifier(clients)
-        .with_single_cert(identity.chain, identity.key)
-        .map_err(|error| format!("the key and its certificate: {error}"))?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     let rules = PrincipalRules::parse(&settings.principal_rules).map_err(|error| error.to_string())?;

@@ -4,8 +4,10 @@
 use std::fmt::Write;
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::certificate::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode, Tag, Tagged};
+use x509_cert::ext::pkix::BasicConstraints;
 
 /// The attributes that have a short name in RFC 2253; the others are shown by number, with their bytes.
 const SHORT_NAMES: [(&str, &str); 9] = [
@@ -19,6 +21,7 @@ const SHORT_NAMES: [(&str, &str); 9] = [
     ("0.9.2342.19200300.100.1.25", "DC"),
     ("0.9.2342.19200300.100.1.1", "UID"),
 ];
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const SUBJECT_ALTERNATIVE_NAMES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
 /// What is looked at of a certificate.
@@ -51,6 +54,18 @@ impl Names {
             valid: (validity.not_before.to_unix_duration().as_secs(), validity.not_after.to_unix_duration().as_secs()),
         })
     }
+}
+
+/// Whether a trusted certificate may vouch for others: it says so, or is older than the place where that is said.
+pub(super) fn may_issue(certificate: &[u8]) -> bool {
+    let Ok(certificate) = Certificate::from_der(certificate) else { return false };
+    let certificate = certificate.tbs_certificate();
+    if certificate.version() != Version::V3 {
+        return true;
+    }
+    let mut extensions = certificate.extensions().into_iter().flatten();
+    let found = extensions.find(|extension| extension.extn_id == BASIC_CONSTRAINTS);
+    found.is_some_and(|found| BasicConstraints::from_der(found.extn_value.as_bytes()).is_ok_and(|said| said.ca))
 }
 
 fn attribute(attribute: &AttributeTypeAndValue) -> String {

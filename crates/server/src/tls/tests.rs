@@ -1,5 +1,6 @@
 //! Handshakes over real sockets with rustls's own client, with certificates that each test makes.
 
+use super::version1::Version1;
 use super::*;
 use crate::config::{KeyStore, NodeConfig, Properties, TrustStore};
 use ottla_io::buffers::BufferPool;
@@ -241,6 +242,46 @@ fn a_certificate_that_is_trusted_itself_needs_no_issuer() {
     let more = format!("ssl.truststore.type=PEM\nssl.truststore.location={trust}\nssl.client.auth=required\n");
     let tls = scene.listener(&more).unwrap();
     assert_eq!(meet(&terms(&tls), scene.client(Some(&alice)), 10).unwrap().0, Principal::user("CN=Alice,O=Example"));
+}
+
+#[test]
+fn certificates_of_the_first_version_are_taken_on_both_sides() {
+    const OWN: &str = include_str!("fixtures/version1.pem");
+    const AUTHORITY: &str = include_str!("fixtures/version1-authority.pem");
+    let scene = Scene::new();
+    scene.write("node.pem", OWN);
+    assert!(Version1::read(&pem::blocks(OWN).unwrap()[1].1).is_some());
+    scene.listener("").unwrap();
+    std::fs::remove_file(scene.path("node.pem")).unwrap();
+    let block = |text: &str, at: usize| pem::blocks(text).unwrap().swap_remove(at).1;
+    let trust = scene.write("old.pem", AUTHORITY);
+    let strangers = scene.write("strangers.pem", Authority::new().certificate.pem());
+    for protocol in ["TLSv1.2", "TLSv1.3"] {
+        let listener = |trust: &str| {
+            let trust = format!("ssl.truststore.type=PEM\nssl.truststore.location={trust}\nssl.client.auth=required\n");
+            scene.listener(&format!("{trust}ssl.enabled.protocols={protocol}\n")).unwrap()
+        };
+        // rustls's own client would look into its certificate, and read the third version only.
+        let client = || {
+            let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(block(OWN, 0)));
+            let key = default_provider().key_provider.load_private_key(key).unwrap();
+            let own = CertifiedKey::new(vec![block(OWN, 1).into()], key);
+            let mut config = scene.client(None);
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
+            config
+        };
+        let (principal, ..) = meet(&terms(&listener(&trust)), client(), 10).unwrap();
+        assert_eq!(principal, Principal::user("CN=old,O=Example"));
+        assert!(meet(&terms(&listener(&strangers)), client(), 10).is_err(), "issued by nobody known");
+    }
+}
+
+#[test]
+fn a_key_that_is_anothers_is_refused() {
+    let scene = Scene::new();
+    let (node, other) = (scene.authority.issue("node"), scene.authority.issue("other"));
+    scene.write("node.pem", format!("{}{}", other.key.serialize_pem(), node.certificate.pem()));
+    assert!(scene.listener("").err().unwrap().contains("is not that of the certificate"));
 }
 
 #[test]
