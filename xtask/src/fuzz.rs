@@ -11,16 +11,20 @@ const SECONDS: u32 = 10;
 /// A limit for input, so that time goes into shapes and not into sizes; captured frames are up to 16 KiB.
 const INPUT_BYTES_MAX: u32 = 20_000;
 
-/// Each target, and the folder of its seeds below `crates/wire/tests/captured`.
+/// Frames of Apache Kafka, each in a file.
+const CAPTURED: &str = "crates/wire/tests/captured";
+/// Each target, and the folder of its seeds.
 const TARGETS: &[(&str, &str)] = &[
-    ("frame", ""),
-    ("message", ""),
-    ("batch", "logs"),
-    ("compressed", "logs/mixed-0"),
-    ("metadata_record", "logs/__cluster_metadata-0"),
-    ("snapshot", "logs/__cluster_metadata-0"),
-    ("coordinator", "logs"),
-    ("text", "logs/__cluster_metadata-0"),
+    ("frame", CAPTURED),
+    ("message", CAPTURED),
+    ("batch", "crates/wire/tests/captured/logs"),
+    ("compressed", "crates/wire/tests/captured/logs/mixed-0"),
+    ("metadata_record", "crates/wire/tests/captured/logs/__cluster_metadata-0"),
+    ("snapshot", "crates/wire/tests/captured/logs/__cluster_metadata-0"),
+    ("coordinator", "crates/wire/tests/captured/logs"),
+    ("text", "crates/wire/tests/captured/logs/__cluster_metadata-0"),
+    ("offset_checkpoint", "fuzz/seeds/offset_checkpoint"),
+    ("epoch_checkpoint", "fuzz/seeds/epoch_checkpoint"),
 ];
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
@@ -56,15 +60,53 @@ fn parse(args: &[String]) -> Result<(u32, Option<&str>)> {
     Ok((seconds, chosen))
 }
 
+/// Of the targets that take a frame without knowing what it is: the seeds are told so.
+const FRAMES_ARE_TOLD: [&str; 2] = ["frame", "message"];
+/// Before a captured frame stand four bytes: these bits and the API's key, then the version.
+const FRAME: u16 = 0x8000;
+const ANSWER: u16 = 0x4000;
+
+/// Writes the captured frames as seeds that say what they are: without that, no answer would be read as one.
+fn tell_frames(captured: &Path, corpus: &Path) -> Result<usize> {
+    let mut told = 0;
+    for entry in std::fs::read_dir(captured)? {
+        let path = entry?.path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        let Some(prefix) = frame_prefix(name) else { continue };
+        let seed = [&prefix[..], &std::fs::read(&path)?].concat();
+        std::fs::write(corpus.join(format!("captured-{name}")), seed)?;
+        told += 1;
+    }
+    Ok(told)
+}
+
+/// `KEY-VERSION-request-N` or `KEY-VERSION-response-N`.
+fn frame_prefix(name: &str) -> Option<[u8; 4]> {
+    let mut words = name.split('-');
+    let (key, version): (u16, u16) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let bits = match words.next()? {
+        "request" => FRAME,
+        "response" => FRAME | ANSWER,
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = ((key | bits).to_be_bytes(), version.to_be_bytes());
+    Some([a, b, c, d])
+}
+
 fn one(root: &Path, target: &str, seeds: &str, seconds: u32) -> Result<()> {
     let corpus = root.join("fuzz/corpus").join(target);
     std::fs::create_dir_all(&corpus)?;
+    let seeds = root.join(seeds);
+    if FRAMES_ARE_TOLD.contains(&target) {
+        let told = tell_frames(&seeds, &corpus)?;
+        ensure!(told > 0, "no captured frames in {}", seeds.display());
+    }
     let log = root.join("fuzz/artifacts").join(format!("{target}.log"));
     std::fs::create_dir_all(root.join("fuzz/artifacts"))?;
     let status = fuzz(root)
         .arg("run")
         .arg(target)
-        .args([corpus, root.join("crates/wire/tests/captured").join(seeds)])
+        .args([corpus, seeds])
         .arg("--")
         .args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}")])
         .args(["-timeout=5", "-print_final_stats=1"])
@@ -113,4 +155,27 @@ fn install() -> Result<Option<String>> {
 fn quiet(program: &str, args: &[&str]) -> bool {
     let ran = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     ran.is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_says_what_frame_it_is() {
+        assert_eq!(frame_prefix("18-4-request-0"), Some([0x80, 18, 0, 4]));
+        assert_eq!(frame_prefix("1-16-response-1"), Some([0xc0, 1, 0, 16]));
+        assert_eq!(frame_prefix("records"), None);
+    }
+
+    #[test]
+    fn every_captured_frame_becomes_a_seed() {
+        let corpus = tempfile::tempdir().unwrap();
+        let captured = crate::root().join(CAPTURED);
+        let told = tell_frames(&captured, corpus.path()).unwrap();
+        assert!(told > 300, "{told}");
+        let response = std::fs::read(corpus.path().join("captured-1-16-response-0")).unwrap();
+        assert_eq!(response[..4], [0xc0, 1, 0, 16]);
+        assert_eq!(response[4..], std::fs::read(captured.join("1-16-response-0.bin")).unwrap());
+    }
 }

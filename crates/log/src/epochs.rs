@@ -28,7 +28,7 @@ pub struct EpochEnd {
 
 /// The epochs of a log.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LeaderEpochs {
+pub struct LeaderEpochs {
     entries: Vec<EpochEntry>,
     changed: bool,
 }
@@ -42,7 +42,7 @@ impl LeaderEpochs {
             }
             content => content.map_err(doing("reading", &path))?,
         };
-        parse(&content).ok_or_else(|| LogError::malformed(&path, "this is no leader epoch checkpoint"))
+        Self::parse(&content).ok_or_else(|| LogError::malformed(&path, "this is no leader epoch checkpoint"))
     }
 
     /// Writes the file if the entries changed since.
@@ -123,28 +123,32 @@ impl LeaderEpochs {
         self.entries.clear();
     }
 
-    fn print(&self) -> String {
+    /// The content of a file; None if this is none.
+    #[must_use]
+    pub fn parse(content: &[u8]) -> Option<Self> {
+        let mut lines = str::from_utf8(content).ok()?.lines();
+        if lines.next()?.trim() != "0" {
+            return None;
+        }
+        let count: usize = lines.next()?.trim().parse().ok()?;
+        let mut epochs = Self::default();
+        for line in lines.by_ref().take(count) {
+            let (epoch, start) = line.split_once(' ')?;
+            epochs.assign(LeaderEpoch(epoch.trim().parse().ok()?), Offset(start.trim().parse().ok()?));
+        }
+        epochs.changed = false;
+        (epochs.entries.len() == count && lines.next().is_none()).then_some(epochs)
+    }
+
+    /// The text of a file.
+    #[must_use]
+    pub fn print(&self) -> String {
         let mut text = format!("0\n{}\n", self.entries.len());
         for entry in &self.entries {
             text.push_str(&format!("{} {}\n", entry.epoch, entry.start_offset));
         }
         text
     }
-}
-
-fn parse(content: &[u8]) -> Option<LeaderEpochs> {
-    let mut lines = str::from_utf8(content).ok()?.lines();
-    if lines.next()?.trim() != "0" {
-        return None;
-    }
-    let count: usize = lines.next()?.trim().parse().ok()?;
-    let mut epochs = LeaderEpochs::default();
-    for line in lines.by_ref().take(count) {
-        let (epoch, start) = line.split_once(' ')?;
-        epochs.assign(LeaderEpoch(epoch.trim().parse().ok()?), Offset(start.trim().parse().ok()?));
-    }
-    epochs.changed = false;
-    (epochs.entries.len() == count && lines.next().is_none()).then_some(epochs)
 }
 
 #[cfg(test)]
@@ -206,9 +210,9 @@ mod tests {
     fn the_file_comes_back_and_damage_is_seen() {
         let known = epochs(&[(1, 0), (2, 10)]);
         assert_eq!(known.print(), "0\n2\n1 0\n2 10\n");
-        assert_eq!(list(&parse(known.print().as_bytes()).unwrap()), list(&known));
+        assert_eq!(list(&LeaderEpochs::parse(known.print().as_bytes()).unwrap()), list(&known));
         for bad in ["", "1\n0\n", "0\n2\n1 0\n", "0\n1\n1 0\n2 10\n", "0\n1\n1\n", "0\n1\nx 0\n", "0\n2\n2 0\n1 10\n"] {
-            assert!(parse(bad.as_bytes()).is_none(), "{bad}");
+            assert!(LeaderEpochs::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }
 }

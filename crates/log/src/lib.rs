@@ -29,7 +29,7 @@ mod truncate;
 
 pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 pub use config::{CleanupPolicy, CompressionPolicy, LogConfig};
-pub use epochs::{EpochEnd, EpochEntry};
+pub use epochs::{EpochEnd, EpochEntry, LeaderEpochs};
 pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};
 pub use jobs::{DeleteJob, SyncJob};
 pub use log::{Log, LogOffsets, OffsetMetadata, TopicId};

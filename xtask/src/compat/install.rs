@@ -119,10 +119,11 @@ fn go(work: &Work) -> Result<()> {
 fn rust(work: &Work) -> Result<()> {
     let dir = work.dir.join("rust");
     let manifest = work.compat.join("rust/Cargo.toml");
-    let sources = [files_below(&work.compat.join("rust/src"), "rs")?, vec![manifest.clone()]].concat();
+    let lock = work.compat.join("rust/Cargo.lock");
+    let sources = [files_below(&work.compat.join("rust/src"), "rs")?, vec![manifest.clone(), lock]].concat();
     once(&dir.join("release/compat-rust"), &fingerprint(&sources, "")?, "the Rust client", || {
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&manifest);
+        cargo.args(["build", "--release", "--quiet", "--locked", "--manifest-path"]).arg(&manifest);
         cargo.env("CARGO_TARGET_DIR", &dir);
         quietly(work, "cargo", &mut cargo)
     })

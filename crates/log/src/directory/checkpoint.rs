@@ -50,9 +50,40 @@ impl Checkpoint {
             }
             content => content.map_err(doing("reading", &path))?,
         };
-        let offsets = str::from_utf8(&content).ok().and_then(parse);
+        let offsets = str::from_utf8(&content).ok().and_then(Self::parse);
         let offsets = offsets.ok_or_else(|| LogError::malformed(&path, "this is no checkpoint of offsets"))?;
         Ok(Checkpoint { path, written: Some(offsets) })
+    }
+
+    /// The text of a file.
+    #[must_use]
+    pub fn print(offsets: &PartitionOffsets) -> String {
+        let mut text = format!("0\n{}\n", offsets.len());
+        for (TopicPartition { topic, partition }, offset) in offsets {
+            text.push_str(&format!("{topic} {partition} {offset}\n"));
+        }
+        text
+    }
+
+    /// The content of a file; None if this is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<PartitionOffsets> {
+        let mut lines = text.lines();
+        if lines.next()?.trim() != "0" {
+            return None;
+        }
+        let count: usize = lines.next()?.trim().parse().ok()?;
+        let mut offsets = PartitionOffsets::new();
+        for line in lines {
+            let mut fields = line.split_whitespace();
+            let topic = fields.next()?.into();
+            let partition = PartitionIndex(fields.next()?.parse().ok()?);
+            let offset = Offset(fields.next()?.parse().ok()?);
+            if fields.next().is_some() || offsets.insert(TopicPartition { topic, partition }, offset).is_some() {
+                return None;
+            }
+        }
+        (offsets.len() == count).then_some(offsets)
     }
 
     /// What the file holds.
@@ -70,37 +101,10 @@ impl Checkpoint {
         if self.written.as_ref().map_or(offsets.is_empty(), |written| *written == offsets) {
             return Ok(false);
         }
-        disk.write_atomically(&self.path, print(&offsets).as_bytes()).map_err(doing("writing", &self.path))?;
+        disk.write_atomically(&self.path, Self::print(&offsets).as_bytes()).map_err(doing("writing", &self.path))?;
         self.written = Some(offsets);
         Ok(true)
     }
-}
-
-fn print(offsets: &PartitionOffsets) -> String {
-    let mut text = format!("0\n{}\n", offsets.len());
-    for (TopicPartition { topic, partition }, offset) in offsets {
-        text.push_str(&format!("{topic} {partition} {offset}\n"));
-    }
-    text
-}
-
-fn parse(text: &str) -> Option<PartitionOffsets> {
-    let mut lines = text.lines();
-    if lines.next()?.trim() != "0" {
-        return None;
-    }
-    let count: usize = lines.next()?.trim().parse().ok()?;
-    let mut offsets = PartitionOffsets::new();
-    for line in lines {
-        let mut fields = line.split_whitespace();
-        let topic = fields.next()?.into();
-        let partition = PartitionIndex(fields.next()?.parse().ok()?);
-        let offset = Offset(fields.next()?.parse().ok()?);
-        if fields.next().is_some() || offsets.insert(TopicPartition { topic, partition }, offset).is_some() {
-            return None;
-        }
-    }
-    (offsets.len() == count).then_some(offsets)
 }
 
 #[cfg(test)]
@@ -137,7 +141,7 @@ mod tests {
         for bad in
             ["", "1\n0\n", "0\n", "0\n1\n", "0\n1\na 0\n", "0\n1\na 0 1 2\n", "0\n1\na x 1\n", "0\n2\na 0 1\na 0 2\n"]
         {
-            assert_eq!(parse(bad), None, "{bad:?}");
+            assert_eq!(Checkpoint::parse(bad), None, "{bad:?}");
         }
     }
 }
