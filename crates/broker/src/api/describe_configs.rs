@@ -5,7 +5,7 @@ use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published};
 use crate::request::{Answer, Context};
 use ottla_machine::Disk;
-use ottla_metadata::config_defs::{ConfigEntry, ConfigSource};
+use ottla_metadata::config_defs::{self, ConfigDef, ConfigEntry, ConfigSource};
 use ottla_metadata::controller::validate_topic_name;
 use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs};
 use ottla_security::{AclOperation, ResourceType};
@@ -28,8 +28,15 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
         };
         let (error, message, configs) = match entries {
             Ok(entries) => {
-                let told = entries.into_iter().filter(named);
-                (ErrorCode::None, None, told.map(|entry| result(entry, request.include_synonyms)).collect())
+                let documented = |entry: &ConfigEntry| match request.include_documentation {
+                    true => documentation(resource.resource_type, &entry.name),
+                    false => None,
+                };
+                let told = entries.into_iter().filter(named).map(|entry| {
+                    let documentation = documented(&entry).map(Into::into);
+                    DescribeConfigsResourceResult { documentation, ..result(entry, request.include_synonyms) }
+                });
+                (ErrorCode::None, None, told.collect())
             }
             Err(error) => (error.code, error.message, Vec::new()),
         };
@@ -104,6 +111,22 @@ fn entries<D: Disk>(
         // A node's log has one level, which its file sets: there are no loggers to describe.
         ConfigResourceKind::BrokerLogger => Ok(Vec::new()),
     }
+}
+
+/// None for a key that is not Kafka's.
+fn documentation(resource_type: i8, name: &str) -> Option<String> {
+    let defs = match ConfigResourceKind::from_code(resource_type)? {
+        ConfigResourceKind::Topic => config_defs::topic(),
+        ConfigResourceKind::Group => config_defs::group(),
+        ConfigResourceKind::ClientMetrics => config_defs::client_metrics(),
+        ConfigResourceKind::Broker => {
+            let defs = config_defs::broker();
+            let base = || defs.get(config_defs::listener_base_name(name)?);
+            return defs.get(name).or_else(base).map(ConfigDef::document_of_broker);
+        }
+        ConfigResourceKind::BrokerLogger => return None,
+    };
+    defs.get(name).map(ConfigDef::document)
 }
 
 fn result(entry: ConfigEntry, include_synonyms: bool) -> DescribeConfigsResourceResult<'static> {

@@ -67,3 +67,22 @@ fn what_a_list_becomes_is_checked() {
     assert!(message.unwrap().contains("log.cleanup.policy"));
     assert_eq!(held(&fixture), []);
 }
+
+#[test]
+fn documentation_is_told_where_it_is_asked_for() {
+    let fixture = Fixture::new();
+    let of_threads = |include_documentation| {
+        let resource = DescribeConfigsResource {
+            resource_type: BROKER,
+            resource_name: "1".into(),
+            configuration_keys: Some(vec!["background.threads".into()]),
+            ..Default::default()
+        };
+        let request = DescribeConfigsRequest { resources: vec![resource], include_documentation, ..Default::default() };
+        let reply = fixture.ask(ApiKey::DescribeConfigs, 4, &request);
+        let response: DescribeConfigsResponse<'_> = reply.read();
+        response.results[0].configs[0].documentation.as_deref().map(str::to_owned)
+    };
+    assert_eq!(of_threads(false), None);
+    assert!(of_threads(true).unwrap().starts_with("INT, at least 1. Default: 10."));
+}

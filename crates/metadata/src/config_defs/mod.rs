@@ -4,6 +4,7 @@
 //! altered), the broker (which describes it) and the server (which reads files). What a key *does* is not here; nor
 //! are the sentences of its documentation.
 
+mod document;
 mod groups;
 mod parse;
 mod resolve;
