@@ -120,7 +120,9 @@ fn documentation(resource: &DescribeConfigsResource<'_>, entry: &ConfigEntry) ->
         ConfigResourceKind::ClientMetrics => config_defs::client_metrics(),
         ConfigResourceKind::BrokerLogger => return None,
     };
-    Some(defs.get(&entry.name)?.documentation)
+    // A listener's own value is documented as the key that it stands for.
+    let def = defs.get(&entry.name).or_else(|| defs.get(config_defs::listener_base_name(&entry.name)?));
+    Some(def?.documentation)
 }
 
 fn result(entry: ConfigEntry, include_synonyms: bool) -> DescribeConfigsResourceResult<'static> {
