@@ -2,8 +2,8 @@
 
 use crate::cli::{Group, Tool};
 use crate::commands::{
-    broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, delete_records,
-    get_offsets, groups, log_dirs, metadata_quorum, topics,
+    broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
+    delete_records, get_offsets, groups, log_dirs, metadata_quorum, producer_perf, topics,
 };
 use std::fmt::Write;
 
@@ -21,6 +21,8 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &metadata_quorum::TOOL,
     &log_dirs::TOOL,
     &broker_api_versions::TOOL,
+    &producer_perf::TOOL,
+    &consumer_perf::TOOL,
 ];
 
 /// By its own name, by its script's, or by a Java class that it stands for.

@@ -18,6 +18,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Done<T>>) -> Done<T> {
     runtime.block_on(future)
 }
 
+/// Runs a test that is to be as fast as the machine.
+pub(crate) fn block_on_all_cores<T>(future: impl Future<Output = Done<T>>) -> Done<T> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::told(format!("cannot start: {error}")))?;
+    runtime.block_on(future)
+}
+
 /// A client from settings that hold its bootstrap addresses.
 pub(crate) fn admin(settings: &mut Settings) -> Result<Admin, ClientError> {
     settings.set_default("client.id", "adminclient-1");

@@ -17,6 +17,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
     ("console-producer", "org.apache.kafka.tools.ConsoleProducer"),
     ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+    ("consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"),
     ("delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
     ("dump-log", "org.apache.kafka.tools.DumpLogSegments"),
     ("features", "org.apache.kafka.tools.FeatureCommand"),

@@ -96,7 +96,8 @@ impl<T> Batches<T> {
         Self { limits, queues: BTreeMap::new(), identity, numbers: 0, in_flight: 0, is_flushing: false }
     }
 
-    /// Takes a record. True if a batch is complete now, so that sending it need not wait.
+    /// Takes a record. True if who sends must look again: a batch is complete, or one has begun, whose end of waiting was
+    /// not in [`Batches::poll_timeout`] yet.
     pub fn append(
         &mut self,
         now: Instant,
@@ -114,6 +115,7 @@ impl<T> Batches<T> {
         if queue.open.as_ref().is_some_and(full) {
             queue.closed.extend(queue.open.take());
         }
+        let has_begun = queue.open.is_none();
         let numbers = &mut self.numbers;
         let batch = queue.open.get_or_insert_with(|| {
             *numbers += 1;
@@ -139,7 +141,7 @@ impl<T> Batches<T> {
         if batch.size() >= limits.batch_bytes {
             queue.closed.extend(queue.open.take());
         }
-        Ok(!queue.closed.is_empty() || limits.linger.is_zero())
+        Ok(has_begun || !queue.closed.is_empty())
     }
 
     /// Whether an id must be asked for before anything can be sent. Not while batches with the old one are under way.
@@ -394,6 +396,16 @@ mod tests {
         assert!(drain(&mut batches, 4).is_empty());
         assert_eq!(batches.poll_timeout(), Some(Instant::from_millis(5)));
         assert_eq!(drain(&mut batches, 5)[0].tickets, [1]);
+    }
+
+    #[test]
+    fn who_sends_is_told_of_a_batch_that_begins_and_of_one_that_is_full() {
+        let mut batches = Batches::new(Limits { batch_bytes: 300, ..limits() });
+        let value = [b'x'; 60];
+        let record = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
+        let mut append = || batches.append(Instant(0), &place(), record, 0).unwrap();
+        // The fourth does not fit any more: its batch begins, and the one before is complete.
+        assert_eq!([append(), append(), append(), append()], [true, false, false, true]);
     }
 
     #[test]

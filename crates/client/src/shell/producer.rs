@@ -143,7 +143,7 @@ impl Producer {
                 .append(shared.now(), &place, new, ticket)
                 .map_err(|error| ClientError::Failed(error.to_string()))?
         };
-        if is_ready || config.limits.linger.is_zero() {
+        if is_ready {
             shared.ready.notify_one();
         }
         Ok(())

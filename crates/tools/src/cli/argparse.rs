@@ -50,6 +50,16 @@ pub(super) fn parse(tool: &'static Tool, args: &[String]) -> Result<Found, Wrong
         match (option.takes, inline) {
             (Takes::Nothing, None) => parsed.give(option, None),
             (Takes::Nothing, Some(_)) => return Err(wrong(format!("argument {spelled}: ignored explicit argument"))),
+            (Takes::List(_), None) => {
+                let mut count = 0;
+                while let Some(value) = rest.next_if(|next| !next.starts_with('-')) {
+                    parsed.give(option, Some(value.clone()));
+                    count += 1;
+                }
+                if count == 0 {
+                    return Err(wrong(format!("argument {spelled}: expected at least one argument")));
+                }
+            }
             (takes, inline) => {
                 let value = inline.or_else(|| rest.next_if(|next| is_value(next)).cloned());
                 if value.is_none() && !matches!(takes, Takes::Maybe(_)) {

@@ -13,7 +13,7 @@ mod output;
 mod parsed;
 
 pub(crate) use failure::{Done, Failure};
-pub(crate) use opt::{Opt, Takes, flag, int, long, maybe, text};
+pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, text};
 pub(crate) use output::{complain, say, say_raw, table};
 pub(crate) use parsed::Parsed;
 

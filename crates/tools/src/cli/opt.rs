@@ -21,6 +21,8 @@ pub(crate) enum Takes {
     Long(&'static str),
     /// Text that may be left out.
     Maybe(&'static str),
+    /// One or more words, up to the next option (argparse only).
+    List(&'static str),
 }
 
 impl Takes {
@@ -28,7 +30,7 @@ impl Takes {
     pub(crate) const fn described(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Nothing => None,
-            Self::Text(name) | Self::Maybe(name) => Some(("String", name)),
+            Self::Text(name) | Self::Maybe(name) | Self::List(name) => Some(("String", name)),
             Self::Int(name) => Some(("Integer", name)),
             Self::Long(name) => Some(("Long", name)),
         }
@@ -57,6 +59,10 @@ pub(crate) const fn long(name: &'static str, value: &'static str, help: &'static
 
 pub(crate) const fn maybe(name: &'static str, value: &'static str, help: &'static str) -> Opt {
     opt(name, Takes::Maybe(value), help)
+}
+
+pub(crate) const fn list(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    opt(name, Takes::List(value), help)
 }
 
 impl Opt {

@@ -1,0 +1,123 @@
+//! What the test has seen: in all, and since the last line of progress. Latencies are whole milliseconds, as Kafka's.
+
+use crate::cli::say;
+use std::time::{Duration, Instant};
+
+/// The most latencies that are kept: of more records every so manieth.
+const SAMPLES_MAX: u64 = 500_000;
+
+pub(super) struct Stats {
+    begun: Instant,
+    interval: Duration,
+    is_steady: bool,
+    /// Shows no lines of progress any more.
+    pub(super) is_quiet: bool,
+    sampling: u64,
+    latencies: Vec<u64>,
+    all: Sum,
+    window: Sum,
+    window_begun: Instant,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Sum {
+    count: u64,
+    bytes: u64,
+    latency: u64,
+    latency_max: u64,
+}
+
+impl Sum {
+    fn add(&mut self, latency: u64, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes as u64;
+        self.latency += latency;
+        self.latency_max = self.latency_max.max(latency);
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
+impl Stats {
+    pub(super) fn new(count: u64, interval: Duration, is_steady: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            begun: now,
+            interval,
+            is_steady,
+            is_quiet: false,
+            sampling: count / count.min(SAMPLES_MAX).max(1),
+            latencies: Vec::new(),
+            all: Sum::default(),
+            window: Sum::default(),
+            window_begun: now,
+        }
+    }
+
+    pub(super) fn record(&mut self, latency: Duration, bytes: usize) {
+        let latency = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        if self.all.count % self.sampling == 0 {
+            self.latencies.push(latency);
+        }
+        self.all.add(latency, bytes);
+        self.window.add(latency, bytes);
+        if self.window_begun.elapsed() >= self.interval {
+            if self.is_steady && self.all.count == self.window.count {
+                say("In steady state.");
+            }
+            if !self.is_quiet {
+                self.print_window();
+            }
+            self.window = Sum::default();
+            self.window_begun = Instant::now();
+        }
+    }
+
+    fn print_window(&self) {
+        let (records, megabytes) = rates(&self.window, self.window_begun.elapsed());
+        say(&format!(
+            "{} records sent, {records:.1} records/sec ({megabytes:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max latency.",
+            self.window.count,
+            self.window.latency as f64 / self.window.count as f64,
+            self.window.latency_max as f64
+        ));
+    }
+
+    pub(super) fn print_total(&mut self) {
+        let (records, megabytes) = rates(&self.all, self.begun.elapsed());
+        self.latencies.sort_unstable();
+        let at = |thousandths: usize| {
+            let place = self.latencies.len() * thousandths / 1_000;
+            self.latencies.get(place).copied().unwrap_or(0)
+        };
+        say(&format!(
+            "{}{} records sent, {records:.6} records/sec ({megabytes:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max latency, {} ms 50th, {} ms 95th, {} ms 99th, {} ms 99.9th.",
+            self.all.count,
+            if self.is_steady { " steady state" } else { "" },
+            self.all.latency as f64 / self.all.count as f64,
+            self.all.latency_max as f64,
+            at(500),
+            at(950),
+            at(990),
+            at(999)
+        ));
+    }
+}
+
+/// Records and mebibytes a second.
+#[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
+fn rates(sum: &Sum, elapsed: Duration) -> (f64, f64) {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    (sum.count as f64 / seconds, sum.bytes as f64 / seconds / (1024.0 * 1024.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_latencies_are_kept_of_many_records() {
+        let mut stats = Stats::new(2_000_000, Duration::from_secs(3_600), false);
+        (0..100_000).for_each(|_| stats.record(Duration::from_millis(3), 10));
+        assert_eq!((stats.latencies.len(), stats.all.count, stats.all.bytes), (25_000, 100_000, 1_000_000));
+    }
+}
