@@ -4,6 +4,7 @@ mod catalogue;
 mod cli;
 mod cluster;
 mod commands;
+mod completion;
 
 use clap::{Parser, Subcommand};
 use commands::{server_start, server_stop, storage, without};
@@ -44,8 +45,12 @@ fn main() -> ExitCode {
         if let Some(tool) = catalogue::find(name) {
             return tool.main(rest);
         }
+        if name == "completion" {
+            return completion::run(rest);
+        }
         if matches!(name.as_str(), "--help" | "-h" | "help") {
-            cli::say_raw(&catalogue::overview());
+            let asked = rest.first().and_then(|name| catalogue::find(name));
+            cli::say_raw(&asked.map_or_else(catalogue::overview, cli::Tool::help));
             return ExitCode::SUCCESS;
         }
     }

@@ -143,6 +143,27 @@ impl Tool {
         }
     }
 
+    pub(crate) fn help(&self) -> String {
+        help::page(self)
+    }
+
+    /// The options of the whole and of all sub-commands, with their dashes.
+    pub(crate) fn dashed_options(&self) -> Vec<String> {
+        let common: &[Opt] = if self.style == Style::Jopt { &jopt::COMMON } else { &[] };
+        let of_subcommands = self.subcommands.iter().flat_map(|sub| sub.options);
+        let mut names: Vec<_> = self
+            .options
+            .iter()
+            .chain(of_subcommands)
+            .chain(common)
+            .filter(|option| option.name.len() > 1)
+            .map(|option| Opt::dashed(option.name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn fail(&self, failure: Failure) -> ExitCode {
         match failure {
             Failure::Usage(message) => {

@@ -45,7 +45,7 @@ impl Stats {
             interval,
             is_steady,
             is_quiet: false,
-            sampling: count / count.min(SAMPLES_MAX).max(1),
+            sampling: count / count.clamp(1, SAMPLES_MAX),
             latencies: Vec::new(),
             all: Sum::default(),
             window: Sum::default(),
@@ -55,7 +55,7 @@ impl Stats {
 
     pub(super) fn record(&mut self, latency: Duration, bytes: usize) {
         let latency = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        if self.all.count % self.sampling == 0 {
+        if self.all.count.is_multiple_of(self.sampling) {
             self.latencies.push(latency);
         }
         self.all.add(latency, bytes);
