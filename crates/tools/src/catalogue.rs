@@ -3,7 +3,7 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
-    delete_records, get_offsets, groups, log_dirs, metadata_quorum, producer_perf, topics,
+    delete_records, features, get_offsets, groups, log_dirs, metadata_quorum, producer_perf, topics,
 };
 use std::fmt::Write;
 
@@ -19,6 +19,7 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &configs::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,
+    &features::TOOL,
     &log_dirs::TOOL,
     &broker_api_versions::TOOL,
     &producer_perf::TOOL,

@@ -9,6 +9,7 @@ pub(crate) mod consumer_groups;
 pub(crate) mod consumer_perf;
 pub(crate) mod delete_records;
 mod ephemeral;
+pub(crate) mod features;
 pub(crate) mod get_offsets;
 pub(crate) mod groups;
 pub(crate) mod log_dirs;

@@ -64,9 +64,11 @@ fn run_embedded() -> Result<ExitCode> {
     println!("  data       {}", data.display());
     println!("  bootstrap  localhost:9092");
     println!();
-    println!("Now, in another terminal, with any Kafka client, for example kcat:");
-    println!("  echo 'Hello Kafka' | kcat -P -b localhost:9092 -t greetings");
-    println!("  kcat -C -b localhost:9092 -t greetings -e");
+    let program = std::env::args().next().unwrap_or_else(|| "ottla".to_owned());
+    println!("Now, in another terminal, with any Kafka client or with Kafka's own commands:");
+    println!("  echo 'Hello Kafka' | {program} console-producer --topic greetings");
+    println!("  {program} console-consumer --topic greetings --from-beginning");
+    println!("  {program} --help");
     println!("Ctrl-C stops the node.");
     started.wait()
 }
