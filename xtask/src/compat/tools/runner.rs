@@ -4,6 +4,8 @@ use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// What a command did.
 pub(super) struct Raw {
@@ -51,6 +53,9 @@ impl Drop for Java {
     }
 }
 
+/// A command that takes longer is ended, and counts as failed.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
 pub(super) struct Native {
     pub(super) binary: String,
 }
@@ -64,7 +69,17 @@ impl Native {
             // A command that does not read its input may be gone already.
             let _ = stdin.write_all(input.as_bytes());
         }
+        let watched = process.id().to_string();
+        let (ended, is_over) = mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if is_over.recv_timeout(TIME_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // It may have ended this very moment.
+                let _ = Command::new("kill").args(["-KILL", &watched]).status();
+            }
+        });
         let output = process.wait_with_output()?;
+        drop(ended);
+        let _ = watchdog.join();
         Ok(Raw {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
