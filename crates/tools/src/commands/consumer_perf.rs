@@ -59,6 +59,13 @@ fn run(parsed: &Parsed) -> Done {
     if parsed.value("date-format")? != Some("yyyy-MM-dd HH:mm:ss:SSS") {
         return Err(Failure::told("--date-format: only yyyy-MM-dd HH:mm:ss:SSS is supported"));
     }
+    // The header stands there even if a number cannot be read.
+    if !parsed.has("hide-header") {
+        let first = if parsed.has("show-detailed-stats") { "time, threadId" } else { "start.time, end.time" };
+        say(&format!(
+            "{first}, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec"
+        ));
+    }
     let wanted = parsed.long(if parsed.has("messages") { "messages" } else { "num-records" })?.unwrap_or_default();
     let millis = |option: &str| -> Done<Duration> {
         Ok(Duration::from_millis(u64::try_from(parsed.long(option)?.unwrap_or_default()).unwrap_or(0)))
@@ -76,12 +83,6 @@ fn run(parsed: &Parsed) -> Done {
             let filter = NameFilter::new(pattern.unwrap_or_default())?;
             consumer.subscribe_matching(move |name| filter.allows(name));
         }
-    }
-    if !parsed.has("hide-header") {
-        let first = if test.is_detailed { "time, threadId" } else { "start.time, end.time" };
-        say(&format!(
-            "{first}, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec"
-        ));
     }
     block_on_all_cores(test.run(consumer))
 }
