@@ -2,7 +2,7 @@
 # What the commands beside this file stand on: finds the ottla binary and becomes it.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for binary in "${OTTLA_BINARY:-}" "$here/ottla" "$here/../target/release/ottla"; do
+for binary in "${OTTLA_BINARY:-}" "$here/ottla" "${CARGO_TARGET_DIR:-$here/../target}/release/ottla"; do
   if [ -n "$binary" ] && [ -x "$binary" ]; then
     exec "$binary" "$@"
   fi
