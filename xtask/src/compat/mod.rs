@@ -92,13 +92,17 @@ pub(crate) fn seed_tools(root: &Path) -> Result<Option<SeedTools>> {
             return Ok(None);
         }
     }
-    let ottla = node::ottla(&work)?.start.first().map(PathBuf::from).context("no ottla")?;
     Ok(Some(SeedTools {
-        ottla,
+        ottla: ottla_binary(&work)?,
         python: work.dir.join("python"),
         node_modules: work.dir.join("node/kafkajs/node_modules"),
         jars: work.dir.join("java/libs"),
     }))
+}
+
+/// The release build, made if it is not there.
+pub(crate) fn ottla_binary(work: &Work) -> Result<PathBuf> {
+    node::ottla(work)?.start.first().map(PathBuf::from).context("no ottla")
 }
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {

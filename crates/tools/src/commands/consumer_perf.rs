@@ -2,6 +2,7 @@
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, long, say, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on_all_cores};
+use crate::times::Civil;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::shell::consumer::{Consumer, Event};
 use ottla_io::clock;
@@ -201,18 +202,8 @@ fn columns(all: Read, part: Read, elapsed: Duration, joining: Duration) -> Strin
 
 /// `2026-11-21 14:30:00:250`, in UTC.
 fn date(millis: i64) -> String {
-    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
-    // Howard Hinnant's civil calendar, backwards.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hours, minutes) = (rest / 3_600_000, rest / 60_000 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{:02}:{:03}", rest / 1_000 % 60, rest % 1_000)
+    let Civil { year, month, day, hour, minute, second, millis } = Civil::of(millis);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}:{millis:03}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ pub(crate) mod console_producer;
 pub(crate) mod consumer_groups;
 pub(crate) mod consumer_perf;
 pub(crate) mod delete_records;
-mod ephemeral;
 pub(crate) mod features;
 pub(crate) mod get_offsets;
 pub(crate) mod groups;
@@ -18,6 +17,8 @@ pub(crate) mod producer_perf;
 pub(crate) mod server_start;
 pub(crate) mod server_stop;
 pub(crate) mod storage;
+pub(crate) mod tail;
+pub(crate) mod top;
 pub(crate) mod topics;
 pub(crate) mod without;
 

@@ -1,24 +1,33 @@
 //! `ottla server-stop`: signals the nodes of this machine, as `kafka-server-stop.sh`: all of them, those of a role, or the
 //! one with an id. A node that was started with `--ephemeral` belongs to somebody's test and is left alone.
 
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, say, text};
 use anyhow::{Context, Result};
-use clap::Args;
 use ottla_server::config::{Container, Properties, Variables, embedded};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-#[derive(Args)]
-pub(crate) struct Options {
-    /// Only nodes whose process.roles is exactly this
-    #[arg(long, value_name = "ROLES")]
-    process_role: Option<String>,
-    /// Only the node with this id
-    #[arg(long, value_name = "ID")]
-    node_id: Option<String>,
-}
+pub(crate) const TOOL: Tool = Tool {
+    name: "server-stop",
+    script: "kafka-server-stop",
+    classes: &[],
+    group: Group::Node,
+    about: "Signal the nodes of this machine to stop.",
+    // Without any option it stops them all.
+    style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
+    options: OPTIONS,
+    subcommands: &[],
+    examples: &["server-stop", "server-stop --node-id 1", "server-stop --process-role broker,controller"],
+    run,
+};
+
+const OPTIONS: &[Opt] = &[
+    text("process-role", "roles", "Only nodes whose process.roles is exactly this."),
+    text("node-id", "id", "Only the node with this id."),
+];
 
 /// A process that is a node, with what it was told.
 struct Found {
@@ -27,30 +36,39 @@ struct Found {
     folder: PathBuf,
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+fn run(parsed: &Parsed) -> Done {
+    match stop_chosen(parsed.last("node-id"), parsed.last("process-role")) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            say("No kafka server to stop");
+            Err(Failure::Said)
+        }
+        Err(error) => Err(Failure::error(error)),
+    }
+}
+
+/// Whether there was a node at all.
+fn stop_chosen(id: Option<&str>, roles: Option<&str>) -> Result<bool> {
     let signal = signal(std::env::var("SIGNAL").ok().as_deref())?;
-    if options.node_id.is_some() && options.process_role.is_some() {
-        println!("When both node-id and process-role are provided, the value for node-id will take precedence");
+    if id.is_some() && roles.is_some() {
+        say("When both node-id and process-role are provided, the value for node-id will take precedence");
     }
     let nodes = nodes(Path::new("/proc"))?;
-    if nodes.is_empty() {
-        println!("No kafka server to stop");
-        return Ok(ExitCode::FAILURE);
-    }
-    for node in nodes {
-        let (key, wanted) = match (&options.node_id, &options.process_role) {
-            (Some(id), _) => ("node.id", id),
-            (None, Some(roles)) => ("process.roles", roles),
-            (None, None) => {
-                stop(node.pid, signal)?;
-                continue;
-            }
+    for node in &nodes {
+        let wanted = match (id, roles) {
+            (Some(id), _) => Some(("node.id", id)),
+            (None, Some(roles)) => Some(("process.roles", roles)),
+            (None, None) => None,
         };
-        if told(&node, key)?.as_deref() == Some(wanted) {
+        let is_chosen = match wanted {
+            Some((key, wanted)) => told(node, key)?.as_deref() == Some(wanted),
+            None => true,
+        };
+        if is_chosen {
             stop(node.pid, signal)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(!nodes.is_empty())
 }
 
 fn stop(pid: Pid, signal: Signal) -> Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod configs;
 pub mod groups;
+pub mod log_dirs;
 pub mod offsets;
 pub mod topics;
 

@@ -3,7 +3,6 @@
 mod describe;
 mod offsets;
 mod reset;
-mod times;
 
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, long, maybe, say, say_raw,
