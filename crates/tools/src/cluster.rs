@@ -2,6 +2,7 @@
 
 use crate::cli::{Done, Failure, Parsed, convert};
 use ottla_client::config::Settings;
+use ottla_client::shell::network::resolve;
 use ottla_client::{Admin, ClientConfig, ClientError};
 use regex_lite::Regex;
 use std::future::Future;
@@ -27,7 +28,20 @@ pub(crate) fn block_on_all_cores<T>(future: impl Future<Output = Done<T>>) -> Do
 /// A client from settings that hold its bootstrap addresses.
 pub(crate) fn admin(settings: &mut Settings) -> Result<Admin, ClientError> {
     settings.set_default("client.id", "adminclient-1");
-    Ok(Admin::new(ClientConfig::read(settings)?))
+    resolved(ClientConfig::read(settings), |config| config).map(Admin::new).map_err(|error| match error {
+        ClientError::Bootstrap(why) => {
+            ClientError::Bootstrap(format!("Failed to create new KafkaAdminClient\nCaused by: {why}"))
+        }
+        other => other,
+    })
+}
+
+/// A configuration of which an address to begin with can be found: without one no client is made.
+pub(crate) fn resolved<T>(
+    config: Result<T, ClientError>,
+    client: impl Fn(&T) -> &ClientConfig,
+) -> Result<T, ClientError> {
+    config.and_then(|config| resolve(client(&config)).map(|()| config))
 }
 
 /// A client of the usual options: `--bootstrap-server` or `--bootstrap-controller`, and a file of settings.

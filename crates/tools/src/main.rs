@@ -5,6 +5,7 @@ mod cli;
 mod cluster;
 mod commands;
 mod completion;
+mod record_json;
 mod times;
 
 use commands::without;

@@ -24,7 +24,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(crate) use clients::KAFKA_VERSION;
-pub(crate) use tool::{output as kafka_tool_output, run as kafka_tool};
+pub(crate) use tool::{
+    command as kafka_command, command_names as kafka_command_names, output as kafka_tool_output, run as kafka_tool,
+};
 pub(crate) use tools::run as run_tools;
 
 const USAGE: &str = "usage: cargo xtask compat [options]

@@ -12,12 +12,14 @@ mod jopt;
 mod opt;
 mod output;
 mod parsed;
+mod progress;
 
 pub(crate) use colour::Colour;
 pub(crate) use failure::{Done, Failure};
 pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, text};
 pub(crate) use output::{complain, say, say_raw, table};
 pub(crate) use parsed::Parsed;
+pub(crate) use progress::Progress;
 
 use std::process::ExitCode;
 

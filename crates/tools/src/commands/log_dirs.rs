@@ -29,6 +29,7 @@ const OPTIONS: &[Opt] = &[
     flag("describe", "Show the directories."),
     text("topic-list", "Topic list", "Only these topics, separated by commas."),
     text("broker-list", "Broker list", "Only these brokers, separated by commas."),
+    flag("json", "Print the JSON object alone."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -61,13 +62,18 @@ async fn describe(admin: &Admin, parsed: &Parsed) -> Done {
         )));
     }
     let asked: Vec<i32> = if wanted.is_empty() { present } else { wanted.into_iter().collect() };
-    say("Querying brokers for log directories information");
+    let only_json = parsed.has("json");
+    if !only_json {
+        say("Querying brokers for log directories information");
+    }
     let mut brokers = Vec::new();
     for broker in &asked {
         let dirs = as_json(&admin.describe_log_dirs(*broker).await?, &topics);
         brokers.push(json!({ "broker": broker, "logDirs": dirs }));
     }
-    say(&format!("Received log directory information from brokers {}", joined(&asked)));
+    if !only_json {
+        say(&format!("Received log directory information from brokers {}", joined(&asked)));
+    }
     // The fields stand in the order in which a Java map keeps them.
     let brokers: Vec<String> = brokers.iter().map(Value::to_string).collect();
     say(&format!("{{\"brokers\":[{}],\"version\":1}}", brokers.join(",")));

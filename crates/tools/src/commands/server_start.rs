@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use ottla::Data;
 use ottla_server::config::NodeConfig;
 use ottla_server::{Running, storage};
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) const TOOL: Tool = Tool {
 const OPTIONS: &[Opt] = &[
     text("override", "property=value", "A property that replaces the file's; may be given again."),
     flag("ephemeral", "A node for a test: on free ports, in a directory that goes with it; its address is printed."),
+    flag("json", "Print one JSON object when the node is ready, with its listeners, instead of the lines."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -61,6 +63,7 @@ fn start_and_wait(parsed: &Parsed) -> Result<Done> {
     format_if_alone(&config, None)?;
     let started = Started::new(&config)?;
     match ephemeral {
+        _ if parsed.has("json") => say(&started.json(begun).to_string()),
         None => started.announce(&mut std::io::stdout(), begun)?,
         Some(_) => {
             started.announce(&mut std::io::stderr(), begun)?;
@@ -120,6 +123,16 @@ impl<'a> Started<'a> {
             begun.elapsed().as_millis()
         )?;
         Ok(out.flush()?)
+    }
+
+    fn json(&self, begun: Instant) -> Value {
+        let listeners = self.running.listeners.iter().map(|(name, address)| (name.clone(), address.to_string().into()));
+        json!({
+            "nodeId": self.config.identity.node_id,
+            "listeners": listeners.collect::<serde_json::Map<_, Value>>(),
+            "logDirs": self.running.log_dirs,
+            "milliseconds": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
     }
 
     /// Where clients begin.

@@ -1,10 +1,11 @@
 //! `ottla server-stop`: signals the nodes of this machine, as `kafka-server-stop.sh`: all of them, those of a role, or the
 //! one with an id. A node that was started with `--ephemeral` belongs to somebody's test and is left alone.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
 use anyhow::{Context, Result};
 use ottla_server::config::{Container, Properties, Variables, embedded};
 use rustix::process::{Pid, Signal, getpid, kill_process};
+use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub(crate) const TOOL: Tool = Tool {
 const OPTIONS: &[Opt] = &[
     text("process-role", "roles", "Only nodes whose process.roles is exactly this."),
     text("node-id", "id", "Only the node with this id."),
+    flag("json", "Print one JSON object with the processes that were signalled."),
 ];
 
 /// A process that is a node, with what it was told.
@@ -37,38 +39,48 @@ struct Found {
 }
 
 fn run(parsed: &Parsed) -> Done {
-    match stop_chosen(parsed.last("node-id"), parsed.last("process-role")) {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            say("No kafka server to stop");
-            Err(Failure::Said)
-        }
-        Err(error) => Err(Failure::error(error)),
-    }
-}
-
-/// Whether there was a node at all.
-fn stop_chosen(id: Option<&str>, roles: Option<&str>) -> Result<bool> {
-    let signal = signal(std::env::var("SIGNAL").ok().as_deref())?;
+    let (id, roles) = (parsed.last("node-id"), parsed.last("process-role"));
     if id.is_some() && roles.is_some() {
         say("When both node-id and process-role are provided, the value for node-id will take precedence");
     }
+    match stop_chosen(id, roles).map_err(Failure::error)? {
+        Some(signalled) => {
+            if parsed.has("json") {
+                say(&json!({ "signalled": signalled }).to_string());
+            }
+            Ok(())
+        }
+        None => {
+            say("No kafka server to stop");
+            Err(Failure::Said)
+        }
+    }
+}
+
+/// The processes that were signalled; none where there is no node at all.
+fn stop_chosen(id: Option<&str>, roles: Option<&str>) -> Result<Option<Vec<i32>>> {
+    let signal = signal(std::env::var("SIGNAL").ok().as_deref())?;
     let nodes = nodes(Path::new("/proc"))?;
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let wanted = match (id, roles) {
+        (Some(id), _) => Some(("node.id", id)),
+        (None, Some(roles)) => Some(("process.roles", roles)),
+        (None, None) => None,
+    };
+    let mut signalled = Vec::new();
     for node in &nodes {
-        let wanted = match (id, roles) {
-            (Some(id), _) => Some(("node.id", id)),
-            (None, Some(roles)) => Some(("process.roles", roles)),
-            (None, None) => None,
-        };
         let is_chosen = match wanted {
             Some((key, wanted)) => told(node, key)?.as_deref() == Some(wanted),
             None => true,
         };
         if is_chosen {
             stop(node.pid, signal)?;
+            signalled.push(node.pid.as_raw_pid());
         }
     }
-    Ok(!nodes.is_empty())
+    Ok(Some(signalled))
 }
 
 fn stop(pid: Pid, signal: Signal) -> Result<()> {

@@ -6,6 +6,7 @@ use ottla_io::clock;
 use ottla_metadata::features::{FEATURES, METADATA_VERSION_LATEST, MetadataVersion};
 use ottla_server::config::NodeConfig;
 use ottla_server::storage::{self, FormatOptions, InitialControllers};
+use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -16,7 +17,7 @@ pub(crate) const TOOL: Tool = Tool {
     about: "The Kafka storage tool.",
     style: Style::Argparse,
     on_parse_error: ParseError::Plain,
-    options: &[],
+    options: &[JSON],
     subcommands: &[
         Sub { name: "info", about: "Say what is in the log directories of this node.", options: INFO },
         Sub { name: "format", about: "Format the log directories of this node.", options: FORMAT },
@@ -31,6 +32,7 @@ pub(crate) const TOOL: Tool = Tool {
     run,
 };
 
+const JSON: Opt = flag("json", "Print JSON instead of text.");
 const CONFIG: Opt = text("config", "config", "The node's properties file.").also(&["c"]).required();
 const RELEASE: Opt =
     text("release-version", "release_version", "The release whose levels; the newest unless given.").also(&["r"]);
@@ -51,13 +53,18 @@ const FORMAT: &[Opt] = &[
 fn run(parsed: &Parsed) -> Done {
     match parsed.subcommand {
         Some("random-uuid") => {
-            say(&storage::random_uuid(&mut clock::seed()).to_string());
+            let id = storage::random_uuid(&mut clock::seed()).to_string();
+            say(&if parsed.has("json") { json!({ "uuid": id }).to_string() } else { id });
             Ok(())
         }
-        Some("version-mapping") => version_mapping(parsed.last("release-version")),
+        Some("version-mapping") => version_mapping(parsed.last("release-version"), parsed.has("json")),
         Some("info") => {
             let (page, in_order) = storage::info(&config(parsed)?);
-            say_raw(&page);
+            if parsed.has("json") {
+                say(&json!({ "inOrder": in_order, "told": page.lines().collect::<Vec<_>>() }).to_string());
+            } else {
+                say_raw(&page);
+            }
             if in_order { Ok(()) } else { Err(Failure::Said) }
         }
         _ => format(parsed),
@@ -85,11 +92,17 @@ fn format(parsed: &Parsed) -> Done {
             None => InitialControllers::Unsaid,
         },
     };
-    say_raw(&storage::format(&config, &options).map_err(Failure::told)?);
+    let told = storage::format(&config, &options).map_err(Failure::told)?;
+    if parsed.has("json") {
+        let told: Vec<_> = told.lines().collect();
+        say(&json!({ "clusterId": options.cluster_id, "told": told }).to_string());
+    } else {
+        say_raw(&told);
+    }
     Ok(())
 }
 
-fn version_mapping(release: Option<&str>) -> Done {
+fn version_mapping(release: Option<&str>, as_json: bool) -> Done {
     let version = match release {
         Some(name) => MetadataVersion::from_name(name),
         None => MetadataVersion::from_level(METADATA_VERSION_LATEST),
@@ -97,6 +110,14 @@ fn version_mapping(release: Option<&str>) -> Done {
     let Some(version) = version else {
         return Err(Failure::told(format!("Version {} is not a valid version", release.unwrap_or_default())));
     };
+    if as_json {
+        let levels =
+            FEATURES.iter().map(|feature| (feature.name.to_owned(), feature.default_level(version.level).into()));
+        let mut levels: serde_json::Map<String, Value> = levels.collect();
+        levels.insert("metadata.version".to_owned(), version.level.into());
+        say(&Value::Object(levels).to_string());
+        return Ok(());
+    }
     say(&format!("metadata.version={} ({})", version.level, release.unwrap_or(version.name)));
     for feature in FEATURES {
         say(&format!("{}={}", feature.name, feature.default_level(version.level)));

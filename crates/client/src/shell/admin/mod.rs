@@ -113,8 +113,8 @@ impl Admin {
         self.persist(name, async || self.network.refresh(topics).await).await
     }
 
-    /// The node that coordinates a group or a transaction.
-    pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<i32> {
+    /// The node that coordinates a group or a transaction; `name` is the call that wants to know.
+    pub async fn coordinator(&self, name: &str, kind: CoordinatorKind, key: &str) -> Result<i32> {
         let request = |version| {
             let mut request = FindCoordinatorRequest { key_type: kind as i8, ..Default::default() };
             if version >= 4 {
@@ -134,7 +134,7 @@ impl Admin {
                     .map(|()| response.node_id),
             }
         };
-        self.call("findCoordinator", Target::Any, request, read).await
+        self.call(&format!("{name}(api=FIND_COORDINATOR)"), Target::Any, request, read).await
     }
 }
 

@@ -60,14 +60,7 @@ const OPTIONS: &[Opt] = &[
 
 fn run(parsed: &Parsed) -> Done {
     let entities = Entities::of(parsed)?;
-    let admin = admin_of(parsed, "command-config")?;
-    let done = block_on(async {
-        if parsed.has("alter") {
-            alter(&admin, parsed, &entities).await
-        } else {
-            describe(&admin, parsed, &entities).await
-        }
-    });
+    let done = act(parsed, &entities);
     done.map_err(|failure| match failure {
         Failure::Client(error @ ClientError::UnsupportedVersion(_)) => Failure::told(error.to_string()),
         Failure::Client(error) => {
@@ -76,6 +69,17 @@ fn run(parsed: &Parsed) -> Done {
             Failure::Said
         }
         other => other,
+    })
+}
+
+fn act(parsed: &Parsed, entities: &Entities) -> Done {
+    let admin = admin_of(parsed, "command-config")?;
+    block_on(async {
+        if parsed.has("alter") {
+            alter(&admin, parsed, entities).await
+        } else {
+            describe(&admin, parsed, entities).await
+        }
     })
 }
 

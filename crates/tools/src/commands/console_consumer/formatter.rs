@@ -1,6 +1,7 @@
 //! How a record is written: Kafka's formatters, by their classes' names.
 
 use crate::cli::{Done, Failure, Parsed, convert, say};
+use crate::record_json;
 use bytes::Bytes;
 use ottla_client::session::fetched::ConsumerRecord;
 use ottla_wire::batch::TimestampType;
@@ -11,6 +12,8 @@ pub(super) enum Formatter {
     /// Writes the record to the log as well.
     Logging(Box<DefaultFormatter>),
     NoOp,
+    /// One JSON object a line, for programs.
+    Json,
 }
 
 /// Columns in a fixed order, between separators.
@@ -51,6 +54,9 @@ enum Deserializer {
 
 impl Formatter {
     pub(super) fn of(parsed: &Parsed) -> Done<Self> {
+        if parsed.has("json") {
+            return Ok(Self::Json);
+        }
         let class = parsed.value("formatter")?.unwrap_or_default();
         if parsed.has("property") && parsed.has("formatter-property") {
             return Err(Failure::usage("Options --property and --formatter-property cannot be specified together."));
@@ -91,6 +97,11 @@ impl Formatter {
     pub(super) fn write(&self, record: &ConsumerRecord, page: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::NoOp => Ok(()),
+            Self::Json => {
+                page.extend_from_slice(record_json::of(record).to_string().as_bytes());
+                page.push(b'\n');
+                Ok(())
+            }
             Self::Default(formatter) => formatter.write(record, page),
             Self::Logging(formatter) => {
                 formatter.write(record, page)?;

@@ -1,9 +1,10 @@
 //! How a record is shown: to people with colours where there is a terminal, to programs as JSON.
 
 use crate::cli::{Colour, Parsed};
+use crate::record_json;
 use crate::times::Civil;
 use ottla_client::session::fetched::ConsumerRecord;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write;
 
 pub(super) struct Show {
@@ -18,7 +19,7 @@ impl Show {
 
     pub(super) fn write(&self, record: &ConsumerRecord, page: &mut String) {
         if self.as_json {
-            let _ = writeln!(page, "{}", as_json(record));
+            let _ = writeln!(page, "{}", record_json::of(record));
             return;
         }
         let place = format!("{}[{}]@{}", record.topic, record.partition, record.offset);
@@ -53,39 +54,6 @@ fn pretty(value: &[u8]) -> Option<String> {
     let parsed: Value =
         serde_json::from_slice(value).ok().filter(|value: &Value| value.is_object() || value.is_array())?;
     serde_json::to_string_pretty(&parsed).ok()
-}
-
-/// Text where it is text, otherwise the bytes in hexadecimal, under another name.
-fn as_json(record: &ConsumerRecord) -> Value {
-    let mut object = json!({
-        "topic": &*record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp_ms,
-    });
-    put(&mut object, "key", record.key.as_deref());
-    put(&mut object, "value", record.value.as_deref());
-    let headers = record.headers.iter().map(|(name, value)| {
-        let mut header = json!({ "name": String::from_utf8_lossy(name) });
-        put(&mut header, "value", value.as_deref());
-        header
-    });
-    object["headers"] = headers.collect();
-    object
-}
-
-fn put(object: &mut Value, name: &str, bytes: Option<&[u8]>) {
-    match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
-        None => object[name] = Value::Null,
-        Some((_, Ok(text))) => object[name] = text.into(),
-        Some((bytes, Err(_))) => {
-            let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-            object[format!("{name}Hex")] = hex.into();
-        }
-    }
 }
 
 #[cfg(test)]
@@ -130,8 +98,5 @@ mod tests {
         let read: Value = serde_json::from_str(&shown(&show, b"a value")).unwrap_or_default();
         assert_eq!(read["offset"], 41);
         assert_eq!(read["value"], "a value");
-        assert_eq!(read["headers"][0]["value"], "web");
-        let read: Value = serde_json::from_str(&shown(&show, b"\xff\x00")).unwrap_or_default();
-        assert_eq!((&read["value"], &read["valueHex"]), (&Value::Null, &Value::from("ff00")));
     }
 }
