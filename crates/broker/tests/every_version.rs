@@ -332,6 +332,32 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
             }],
             ..Default::default()
         }),
+        ApiKey::ElectLeaders => Box::new(ElectLeadersRequest {
+            topic_partitions: Some(
+                ["t", "missing"]
+                    .map(|topic| elect_leaders_request::TopicPartitions {
+                        topic: topic.into(),
+                        partitions: vec![0, 7],
+                        ..Default::default()
+                    })
+                    .to_vec(),
+            ),
+            ..Default::default()
+        }),
+        ApiKey::AlterPartitionReassignments => Box::new(AlterPartitionReassignmentsRequest {
+            topics: vec![alter_partition_reassignments_request::ReassignableTopic {
+                name: "t".into(),
+                partitions: [Some(vec![1]), Some(vec![]), None]
+                    .map(|replicas| alter_partition_reassignments_request::ReassignablePartition {
+                        replicas,
+                        ..Default::default()
+                    })
+                    .to_vec(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
         ApiKey::DescribeQuorum => Box::new(DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {

@@ -3,8 +3,8 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
-    delete_records, features, get_offsets, groups, log_dirs, metadata_quorum, producer_perf, server_start, server_stop,
-    storage, tail, top, topics,
+    delete_records, features, get_offsets, groups, leader_election, log_dirs, metadata_quorum, producer_perf,
+    reassign_partitions, server_start, server_stop, storage, tail, top, topics,
 };
 use ottla_metadata::config_defs;
 use std::fmt::Write;
@@ -17,6 +17,8 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &topics::TOOL,
     &get_offsets::TOOL,
     &delete_records::TOOL,
+    &leader_election::TOOL,
+    &reassign_partitions::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
     &tail::TOOL,

@@ -121,15 +121,29 @@ pub(crate) fn joined(numbers: &[i32]) -> String {
 
 /// The order in which a Java program that kept these names in a `HashMap` shows them. Scripts compare such lines.
 pub(crate) fn java_map_order<T>(entries: &mut [T], name: impl Fn(&T) -> &str) {
+    java_hash_order(entries, |entry| java_hash(name(entry)));
+}
+
+/// The same, of partitions.
+pub(crate) fn java_partition_order<T>(entries: &mut [T], partition: impl Fn(&T) -> (&str, i32)) {
+    java_hash_order(entries, |entry| {
+        let (topic, index) = partition(entry);
+        index.cast_unsigned().wrapping_add(31).wrapping_mul(31).wrapping_add(java_hash(topic))
+    });
+}
+
+fn java_hash(text: &str) -> u32 {
+    text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
+}
+
+fn java_hash_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
     // Java's table has a power of two of places, and doubles when it is three quarters full.
     let mut places = 16;
     while entries.len() * 4 > places * 3 {
         places *= 2;
     }
-    let hash =
-        |text: &str| text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     entries.sort_by_key(|entry| {
-        let hash = hash(name(entry));
+        let hash = hash(entry);
         (hash ^ hash >> 16) as usize & (places - 1)
     });
 }

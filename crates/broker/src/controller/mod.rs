@@ -7,6 +7,8 @@ mod assign_replicas_to_dirs;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
+mod elect_leaders;
+mod reassignments;
 mod refuse;
 
 pub(crate) use refuse::refuse;
@@ -56,6 +58,9 @@ pub(crate) fn decide(desk: &mut Desk<'_>, asker: &Asker, body: &[u8]) -> Result<
         ApiKey::IncrementalAlterConfigs => alter_configs::decide(desk, asker, &read(context, &mut reader)?),
         ApiKey::CreateAcls => acls::decide_create(desk, asker, &read(context, &mut reader)?),
         ApiKey::DeleteAcls => acls::decide_delete(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ElectLeaders => elect_leaders::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterPartitionReassignments => reassignments::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ListPartitionReassignments => reassignments::list(desk, asker, &read(context, &mut reader)?),
         ApiKey::AssignReplicasToDirs => assign_replicas_to_dirs::decide(desk, asker, &read(context, &mut reader)?),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

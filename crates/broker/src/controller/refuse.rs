@@ -79,6 +79,11 @@ pub(crate) fn refuse(context: &Context, body: &[u8], error: ErrorCode) -> Result
             let filter_results = request.filters.iter().map(|_| result()).collect();
             Box::new(DeleteAclsResponse { filter_results, ..Default::default() })
         }
+        ApiKey::ElectLeaders => {
+            super::elect_leaders::refusal(&context.body(&mut reader)?, context.version, &error.into())
+        }
+        ApiKey::AlterPartitionReassignments => super::reassignments::refusal(&context.body(&mut reader)?, error),
+        ApiKey::ListPartitionReassignments => super::reassignments::list_refusal(&context.body(&mut reader)?, error),
         ApiKey::AssignReplicasToDirs => super::assign_replicas_to_dirs::refusal(error),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

@@ -1,6 +1,6 @@
 //! The life of a broker in the metadata: registration, heartbeats, fencing, and its orderly leave.
 
-use super::partition_change::Event;
+use super::partition_events::Event;
 use super::{Controller, Outcome, VersionedRecord};
 use crate::features::{METADATA_VERSION, RecordVersions};
 use crate::image::Broker;

@@ -98,6 +98,7 @@ fn is_trace(line: &str) -> bool {
         trimmed.split([':', ' ']).next().is_some_and(|word| word.ends_with("Exception") || word.ends_with("Error"));
     trimmed.starts_with("at ") && line.starts_with(['\t', ' '])
         || trimmed.starts_with("Caused by: ")
+        || trimmed.starts_with("Suppressed: ")
         || trimmed.starts_with("... ")
         || (is_class && names_error)
         || trimmed.starts_with("ERROR ")

@@ -1,9 +1,12 @@
 //! Calls that are tried again until they succeed, fail for good, or run out of time, as Kafka's admin client does.
 
 pub mod configs;
+pub mod elections;
 pub mod groups;
 pub mod log_dirs;
 pub mod offsets;
+pub mod reassignments;
+pub mod replica_log_dirs;
 pub mod topics;
 
 use super::network::{Network, Target, Topics};
@@ -37,6 +40,11 @@ impl Admin {
 
     pub const fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// How long a controller may take over a change, where its request has a place to say so.
+    fn request_timeout_ms(&self) -> i32 {
+        i32::try_from(self.network.config().request_timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
     /// One call: `name` is what a time-out calls it; `read` takes what is wanted from the answer, or its error.
