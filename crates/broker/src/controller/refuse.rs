@@ -79,6 +79,8 @@ pub(crate) fn refuse(context: &Context, body: &[u8], error: ErrorCode) -> Result
             let filter_results = request.filters.iter().map(|_| result()).collect();
             Box::new(DeleteAclsResponse { filter_results, ..Default::default() })
         }
+        ApiKey::AlterClientQuotas => super::client_quotas::refusal(&context.body(&mut reader)?, error),
+        ApiKey::AlterUserScramCredentials => super::scram::refusal(&context.body(&mut reader)?, error),
         ApiKey::AssignReplicasToDirs => super::assign_replicas_to_dirs::refusal(error),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })
