@@ -81,6 +81,7 @@ fn connection(kind: ListenerKind) -> Arc<Connection> {
         principal: Principal::anonymous(),
         host: ClientHost::new([127, 0, 0, 1].into()),
         waker: Arc::new(Nobody),
+        clock: || Instant(0),
     })
 }
 
@@ -107,7 +108,7 @@ fn ask(
     for round in 1..100 {
         match answer {
             Answer::Reply(reply) => return Ok(reply.bytes),
-            Answer::Silence => return Ok(Vec::new()),
+            Answer::Silence { .. } => return Ok(Vec::new()),
             Answer::Close(reason) => return Err(reason),
             Answer::Parked(mut parked) => {
                 let at = now(10 + round * 1000);
@@ -359,6 +360,16 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
         }),
         ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
+        ApiKey::DescribeClientQuotas => Box::new(DescribeClientQuotasRequest::default()),
+        ApiKey::AlterClientQuotas => Box::new(AlterClientQuotasRequest {
+            entries: vec![alter_client_quotas_request::EntryData::default()],
+            ..Default::default()
+        }),
+        ApiKey::DescribeUserScramCredentials => Box::new(DescribeUserScramCredentialsRequest::default()),
+        ApiKey::AlterUserScramCredentials => Box::new(AlterUserScramCredentialsRequest {
+            deletions: vec![alter_user_scram_credentials_request::ScramCredentialDeletion::default()],
+            ..Default::default()
+        }),
         ApiKey::DescribeQuorum => Box::new(DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {
                 topic_name: "__cluster_metadata".into(),

@@ -14,6 +14,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("security", 1),
     ("log", 1),
     ("raft", 1),
+    ("quota", 1),
     ("link", 2),
     ("metadata", 2),
     ("replica", 2),

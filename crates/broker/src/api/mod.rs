@@ -4,12 +4,14 @@
 mod api_versions;
 mod delete_records;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod fetch;
 mod find_coordinator;
 mod forward;
@@ -62,6 +64,10 @@ const FINISHED: &[ApiKey] = &[
     ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
     ApiKey::OffsetDelete,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeQuorum,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
@@ -84,6 +90,9 @@ const FINISHED_ON_CONTROLLER: &[ApiKey] = &[
     ApiKey::IncrementalAlterConfigs,
     ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeCluster,
     ApiKey::DescribeQuorum,
     ApiKey::AssignReplicasToDirs,
@@ -109,8 +118,10 @@ pub(crate) fn handle<D: Disk>(
     now: Now,
     worker: &mut Worker,
 ) -> Answer<D> {
-    let answer = Context::parse(connection, frame, now)
-        .and_then(|(context, mut reader)| dispatch(node, &context, &mut reader, worker));
+    let answer = Context::parse(connection, frame, now).and_then(|(context, mut reader)| {
+        let answer = dispatch(node, &context, &mut reader, worker)?;
+        Ok(throttle::settle(node, &context, answer))
+    });
     match answer {
         Ok(answer) => answer,
         Err(error) => Answer::Close(error.to_string()),
@@ -144,6 +155,8 @@ fn dispatch<D: Disk>(
         ApiKey::DescribeAcls => answer!(describe_acls::handle),
         ApiKey::DescribeConfigs => answer!(describe_configs::handle),
         ApiKey::DescribeLogDirs => answer!(describe_log_dirs::handle),
+        ApiKey::DescribeClientQuotas => answer!(describe_client_quotas::handle),
+        ApiKey::DescribeUserScramCredentials => answer!(describe_user_scram_credentials::handle),
         ApiKey::DescribeCluster => answer!(describe_cluster::handle),
         ApiKey::DescribeProducers => answer!(describe_producers::handle),
         ApiKey::DescribeQuorum => answer!(describe_quorum::handle),

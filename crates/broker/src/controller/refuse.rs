@@ -84,6 +84,8 @@ pub(crate) fn refuse(context: &Context, body: &[u8], error: ErrorCode) -> Result
         }
         ApiKey::AlterPartitionReassignments => super::reassignments::refusal(&context.body(&mut reader)?, error),
         ApiKey::ListPartitionReassignments => super::reassignments::list_refusal(&context.body(&mut reader)?, error),
+        ApiKey::AlterClientQuotas => super::client_quotas::refusal(&context.body(&mut reader)?, error),
+        ApiKey::AlterUserScramCredentials => super::scram::refusal(&context.body(&mut reader)?, error),
         ApiKey::AssignReplicasToDirs => super::assign_replicas_to_dirs::refusal(error),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

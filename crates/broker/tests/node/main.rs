@@ -11,3 +11,5 @@ mod fetches;
 mod full_disk;
 mod groups;
 mod harness;
+mod quotas;
+mod scram;

@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 mod elections;
 mod reassignments;
 
-struct Cluster {
-    image: Image,
+pub(super) struct Cluster {
+    pub(super) image: Image,
     settings: Settings,
     offset: i64,
 }
 
 impl Cluster {
     /// A metadata log whose controller was just activated.
-    fn new(features: &[(&'static str, i16)]) -> Self {
+    pub(super) fn new(features: &[(&'static str, i16)]) -> Self {
         let settings = Settings {
             node_id: 1,
             cluster_id: "c".to_owned(),
@@ -44,7 +44,10 @@ impl Cluster {
         cluster
     }
 
-    fn decide<R>(&mut self, decide: impl FnOnce(&Controller<'_>) -> Outcome<R>) -> (R, Vec<MetadataRecord<'static>>) {
+    pub(super) fn decide<R>(
+        &mut self,
+        decide: impl FnOnce(&Controller<'_>) -> Outcome<R>,
+    ) -> (R, Vec<MetadataRecord<'static>>) {
         let controller = Controller { image: &self.image, settings: &self.settings };
         let Outcome { records, response } = decide(&controller);
         for (record, version) in &records {
@@ -126,7 +129,7 @@ impl Cluster {
             }],
             ..Default::default()
         };
-        let (mut response, _) = self.decide(|c| c.create_topics(&request, &mut Seed(1)).unwrap());
+        let (mut response, _) = self.decide(|c| c.create_topics(&request, &mut Seed(1), &mut |_| Ok(())).unwrap());
         response.remove(0).map(drop)
     }
 
