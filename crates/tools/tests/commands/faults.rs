@@ -11,7 +11,7 @@ fn is_for_people(errors: &str) {
 
 #[test]
 fn a_consumer_whose_broker_goes_away_ends_when_its_time_is_up() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["one", "two"]);
     let mut consumer =
         Running::new(place.command("console-consumer --topic orders --from-beginning --timeout-ms 2000"));
@@ -27,7 +27,7 @@ fn a_consumer_whose_broker_goes_away_ends_when_its_time_is_up() {
 
 #[test]
 fn a_producer_whose_broker_goes_away_names_what_was_not_sent() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["zero"]);
     let line = "console-producer --topic orders --sync --command-property delivery.timeout.ms=1500 \
                 --request-timeout-ms 500 --timeout 0 --max-block-ms 1500";
@@ -45,7 +45,7 @@ fn a_producer_whose_broker_goes_away_names_what_was_not_sent() {
 
 #[test]
 fn an_admin_command_whose_broker_is_gone_ends_in_its_time() {
-    let place = Place::new();
+    let place = Place::start();
     let bootstrap = place.node.bootstrap();
     place.node.stop();
     let settings = tempfile::NamedTempFile::new().unwrap();
@@ -64,7 +64,7 @@ fn an_admin_command_whose_broker_is_gone_ends_in_its_time() {
 
 #[test]
 fn a_closed_pipe_ends_a_consumer_and_troubles_no_other() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["one"]);
     let mut consumer = Running::new(place.command("console-consumer --topic orders --from-beginning"));
     assert_eq!(consumer.line(), "one");

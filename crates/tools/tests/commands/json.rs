@@ -9,7 +9,7 @@ fn objects(text: &str) -> Vec<Value> {
 
 #[test]
 fn what_is_shown_is_also_told_as_json() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["one", "two"]);
     place.run("console-consumer --topic orders --group billing --from-beginning --max-messages 2");
     for (line, field) in [
@@ -41,7 +41,7 @@ fn what_is_shown_is_also_told_as_json() {
 
 #[test]
 fn records_go_from_a_consumer_to_a_producer_as_json() {
-    let place = Place::new();
+    let place = Place::start();
     let line =
         r#"{"key":"alice","valueHex":"ff00","headers":[{"name":"source","value":"web"}],"timestamp":1795271400250}"#;
     let mut producer = Running::new(place.command("console-producer --topic one --json"));

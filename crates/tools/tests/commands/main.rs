@@ -16,7 +16,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self { node: Node::builder().property("num.partitions", "1").start().unwrap() }
     }
 

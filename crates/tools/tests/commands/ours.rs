@@ -5,7 +5,7 @@ use serde_json::Value;
 
 #[test]
 fn tail_begins_with_the_last_records_and_follows() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["one", "two", "three"]);
     let mut tail = Running::new(place.command("tail orders --lines 2"));
     assert!(tail.line().ends_with("  two"));
@@ -17,7 +17,7 @@ fn tail_begins_with_the_last_records_and_follows() {
 
 #[test]
 fn tail_filters_by_key_value_header_and_time() {
-    let place = Place::new();
+    let place = Place::start();
     let mut producer = Running::new(place.command("console-producer --topic orders --json"));
     for (key, value, header, timestamp) in [
         ("alice", "{\\\"total\\\":3}", "web", 1_000),
@@ -49,7 +49,7 @@ fn tail_filters_by_key_value_header_and_time() {
 
 #[test]
 fn tail_says_what_it_cannot_do() {
-    let place = Place::new();
+    let place = Place::start();
     for (line, named) in [
         ("tail", "Which topic?"),
         ("tail one two", "One topic at a time"),
@@ -66,7 +66,7 @@ fn tail_says_what_it_cannot_do() {
 
 #[test]
 fn top_shows_rates_lag_and_connections() {
-    let place = Place::new();
+    let place = Place::start();
     place.produce("orders", &["one"]);
     place.run("console-consumer --topic orders --group billing --from-beginning --max-messages 1");
     let mut top = Running::new(place.command("top --json --interval 1 --topic orders"));

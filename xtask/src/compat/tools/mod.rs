@@ -43,8 +43,8 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         let mut expected: Vec<Said> = Vec::new();
         for broker in SIDES {
             for tool in SIDES {
-                let node = Node::start(&work, broker, false, RELEASE)?;
-                let said = session(&work, &node, tool, &binary, &libs, cases, &expected)?;
+                let mut node = Node::start(&work, broker, false, RELEASE)?;
+                let said = session(&work, &mut node, tool, &binary, &libs, cases, &expected)?;
                 node.stop()?;
                 if expected.is_empty() {
                     expected = said;
@@ -73,7 +73,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All cases of a file, one after the other, with one side's tools.
 fn session(
     work: &Work,
-    node: &Node,
+    node: &mut Node,
     side: Side,
     binary: &str,
     libs: &Path,
@@ -88,7 +88,10 @@ fn session(
     let files = work.compat.join("tools/files");
     let mut said = Vec::new();
     for (place, case) in cases.iter().enumerate() {
-        let args = case.args(&node.bootstrap(), &node.controller(), &files);
+        if case.is_after_node {
+            node.end()?;
+        }
+        let args = case.args(node, &files);
         let mut tries = 0;
         let answer = loop {
             let raw = match &mut java {
@@ -98,7 +101,8 @@ fn session(
             let answer = normal::normal(&raw, case, node);
             tries += 1;
             let agrees = expected.get(place).is_none_or(|wanted| *wanted == answer);
-            if agrees || !case.is_eventual || tries == TRIES_MAX {
+            let is_whole = case.until.as_ref().is_none_or(|text| raw.stdout.contains(text));
+            if is_whole && (agrees || !case.is_eventual) || tries == TRIES_MAX {
                 break answer;
             }
             std::thread::sleep(PAUSE);
