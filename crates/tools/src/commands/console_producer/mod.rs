@@ -93,6 +93,9 @@ fn run(parsed: &Parsed) -> Done {
 
 fn construct_failed(error: &ClientError) -> Failure {
     match error {
+        ClientError::Bootstrap(why) => {
+            Failure::told(format!("{}: Failed to construct kafka producer\nCaused by: {why}", error.class()))
+        }
         ClientError::Config(_) => Failure::told(format!("{}: {error}", error.class())),
         _ => Failure::told(error.to_string()),
     }
