@@ -107,8 +107,13 @@ pub(crate) fn joined(numbers: &[i32]) -> String {
 
 /// The order in which a Java program that kept these names in a `HashMap` shows them. Scripts compare such lines.
 pub(crate) fn java_map_order<T>(entries: &mut [T], name: impl Fn(&T) -> &str) {
+    java_map_order_of(entries, 16, name);
+}
+
+/// The same where the program made its `HashMap` with room for so many.
+pub(crate) fn java_map_order_of<T>(entries: &mut [T], room: usize, name: impl Fn(&T) -> &str) {
     // Java's table has a power of two of places, and doubles when it is three quarters full.
-    let mut places = 16;
+    let mut places = room.max(1).next_power_of_two();
     while entries.len() * 4 > places * 3 {
         places *= 2;
     }

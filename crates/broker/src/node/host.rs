@@ -19,7 +19,7 @@ pub trait Host: Send + Sync {
 
     /// Whether this is an address, or the name of a host that has one.
     fn has_address(&self, host: &str) -> bool {
-        host.parse::<std::net::IpAddr>().is_ok()
+        host.parse::<core::net::IpAddr>().is_ok()
     }
 
     /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who asked. For what

@@ -3,6 +3,8 @@
 pub mod configs;
 pub mod groups;
 pub mod offsets;
+pub mod quotas;
+pub mod scram;
 pub mod topics;
 
 use super::network::{Network, Target, Topics};
