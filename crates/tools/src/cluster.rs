@@ -121,12 +121,17 @@ pub(crate) fn joined(numbers: &[i32]) -> String {
 
 /// The order in which a Java program that kept these names in a `HashMap` shows them. Scripts compare such lines.
 pub(crate) fn java_map_order<T>(entries: &mut [T], name: impl Fn(&T) -> &str) {
-    java_hash_order(entries, |entry| java_hash(name(entry)));
+    java_map_order_of(entries, 16, name);
+}
+
+/// The same where the program made its `HashMap` with room for so many.
+pub(crate) fn java_map_order_of<T>(entries: &mut [T], room: usize, name: impl Fn(&T) -> &str) {
+    java_hash_order(entries, room, |entry| java_hash(name(entry)));
 }
 
 /// The same, of partitions.
 pub(crate) fn java_partition_order<T>(entries: &mut [T], partition: impl Fn(&T) -> (&str, i32)) {
-    java_hash_order(entries, |entry| {
+    java_hash_order(entries, 16, |entry| {
         let (topic, index) = partition(entry);
         index.cast_unsigned().wrapping_add(31).wrapping_mul(31).wrapping_add(java_hash(topic))
     });
@@ -136,9 +141,9 @@ fn java_hash(text: &str) -> u32 {
     text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
 }
 
-fn java_hash_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
+fn java_hash_order<T>(entries: &mut [T], room: usize, hash: impl Fn(&T) -> u32) {
     // Java's table has a power of two of places, and doubles when it is three quarters full.
-    let mut places = 16;
+    let mut places = room.max(1).next_power_of_two();
     while entries.len() * 4 > places * 3 {
         places *= 2;
     }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn is_address(name: &str) -> bool {
-        name.parse::<std::net::IpAddr>().is_ok()
+        name.parse::<core::net::IpAddr>().is_ok()
     }
 
     /// What one alteration comes to: the number of records, or the error's text.

@@ -5,8 +5,10 @@ pub mod elections;
 pub mod groups;
 pub mod log_dirs;
 pub mod offsets;
+pub mod quotas;
 pub mod reassignments;
 pub mod replica_log_dirs;
+pub mod scram;
 pub mod topics;
 
 use super::network::{Network, Target, Topics};
