@@ -3,7 +3,8 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
-    delete_records, features, get_offsets, groups, log_dirs, metadata_quorum, producer_perf, topics,
+    delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, log_dirs, metadata_quorum,
+    metadata_shell, producer_perf, replica_verification, topics, verifiable,
 };
 use std::fmt::Write;
 
@@ -14,16 +15,23 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &delete_records::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
+    &dump_log::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
     &configs::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,
+    &metadata_shell::TOOL,
     &features::TOOL,
     &log_dirs::TOOL,
     &broker_api_versions::TOOL,
     &producer_perf::TOOL,
     &consumer_perf::TOOL,
+    &e2e_latency::TOOL,
+    &verifiable::producer::TOOL,
+    &verifiable::consumer::TOOL,
+    &replica_verification::TOOL,
+    &jmx::TOOL,
 ];
 
 /// The commands that run a node; each reads its own arguments.

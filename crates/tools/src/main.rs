@@ -5,6 +5,9 @@ mod cli;
 mod cluster;
 mod commands;
 mod completion;
+mod dates;
+mod log_file;
+mod records;
 
 use clap::{Parser, Subcommand};
 use commands::{server_start, server_stop, storage, without};
