@@ -3,8 +3,9 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
-    delete_records, features, get_offsets, groups, leader_election, log_dirs, metadata_quorum, producer_perf,
-    reassign_partitions, server_start, server_stop, storage, tail, top, topics,
+    delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, leader_election, log_dirs,
+    metadata_quorum, metadata_shell, producer_perf, reassign_partitions, replica_verification, server_start,
+    server_stop, storage, tail, top, topics, verifiable,
 };
 use ottla_metadata::config_defs;
 use std::fmt::Write;
@@ -22,17 +23,24 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &console_producer::TOOL,
     &console_consumer::TOOL,
     &tail::TOOL,
+    &dump_log::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
     &configs::TOOL,
     &cluster::TOOL,
     &top::TOOL,
     &metadata_quorum::TOOL,
+    &metadata_shell::TOOL,
     &features::TOOL,
     &log_dirs::TOOL,
     &broker_api_versions::TOOL,
     &producer_perf::TOOL,
     &consumer_perf::TOOL,
+    &e2e_latency::TOOL,
+    &verifiable::producer::TOOL,
+    &verifiable::consumer::TOOL,
+    &replica_verification::TOOL,
+    &jmx::TOOL,
 ];
 
 /// By its own name, by its script's, or by a Java class that it stands for.

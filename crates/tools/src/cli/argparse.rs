@@ -38,6 +38,11 @@ pub(super) fn parse(tool: &'static Tool, args: &[String]) -> Result<Found, Wrong
                 parsed.extend(found.options);
                 continue;
             }
+            let words = parsed.all().find(|option| option.is_positional());
+            if let Some(words) = words {
+                parsed.give(words, Some(arg.clone()));
+                continue;
+            }
             return Err(wrong(format!("unrecognized arguments: '{arg}'")));
         }
         let (name, inline) = match arg.split_once('=') {

@@ -16,7 +16,7 @@ mod progress;
 
 pub(crate) use colour::Colour;
 pub(crate) use failure::{Done, Failure};
-pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, text};
+pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, maybe_int, text, words};
 pub(crate) use output::{complain, say, say_raw, table};
 pub(crate) use parsed::Parsed;
 pub(crate) use progress::Progress;
@@ -64,7 +64,7 @@ pub(crate) enum ParseError {
     Plain,
     /// The message, behind these words.
     Prefixed(&'static str),
-    /// The message, then the whole help.
+    /// The message, then the whole help. Of the argparse style: help, and no failure, where nothing at all is given.
     Usage,
 }
 
@@ -132,6 +132,10 @@ impl Tool {
                 }
                 (self.run)(&parsed)
             }
+            Style::Argparse if args.is_empty() && self.on_parse_error == ParseError::Usage => {
+                say_raw(&help::argparse_page(self, None));
+                Ok(())
+            }
             Style::Argparse => match argparse::parse(self, args) {
                 Ok(argparse::Found::Run(parsed)) => (self.run)(&parsed),
                 Ok(argparse::Found::Help(sub)) => {
@@ -168,7 +172,7 @@ impl Tool {
             .iter()
             .chain(of_subcommands)
             .chain(common)
-            .filter(|option| option.name.len() > 1)
+            .filter(|option| option.name.len() > 1 && !option.is_positional())
             .map(|option| Opt::dashed(option.name))
             .collect();
         names.sort_unstable();

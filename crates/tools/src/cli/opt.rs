@@ -23,8 +23,12 @@ pub(crate) enum Takes {
     Long(&'static str),
     /// Text that may be left out.
     Maybe(&'static str),
+    /// A number that may be left out; one below zero is taken for a number, and not for an option.
+    MaybeInt(&'static str),
     /// One or more words, up to the next option (argparse only).
     List(&'static str),
+    /// Whatever stands by itself, without a name before it (argparse only).
+    Words(&'static str),
 }
 
 impl Takes {
@@ -32,8 +36,8 @@ impl Takes {
     pub(crate) const fn described(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Nothing => None,
-            Self::Text(name) | Self::Maybe(name) | Self::List(name) => Some(("String", name)),
-            Self::Int(name) => Some(("Integer", name)),
+            Self::Text(name) | Self::Maybe(name) | Self::List(name) | Self::Words(name) => Some(("String", name)),
+            Self::Int(name) | Self::MaybeInt(name) => Some(("Integer", name)),
             Self::Long(name) => Some(("Long", name)),
         }
     }
@@ -63,11 +67,24 @@ pub(crate) const fn maybe(name: &'static str, value: &'static str, help: &'stati
     opt(name, Takes::Maybe(value), help)
 }
 
+pub(crate) const fn maybe_int(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    opt(name, Takes::MaybeInt(value), help)
+}
+
 pub(crate) const fn list(name: &'static str, value: &'static str, help: &'static str) -> Opt {
     opt(name, Takes::List(value), help)
 }
 
+pub(crate) const fn words(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    opt(name, Takes::Words(value), help)
+}
+
 impl Opt {
+    /// Whether its name is never written.
+    pub(crate) const fn is_positional(&self) -> bool {
+        matches!(self.takes, Takes::Words(_))
+    }
+
     pub(crate) const fn also(mut self, names: &'static [&'static str]) -> Self {
         self.other_names = names;
         self

@@ -35,7 +35,7 @@ impl Case {
                 "@C" => args.extend(["--bootstrap-controller".to_owned(), node.controller()]),
                 word => args.push(match word.strip_prefix('%') {
                     Some(name) => format!("{files}/{name}").replace(",%", &format!(",{files}/")),
-                    None => word.replace("{data}", &data),
+                    None => word.replace("{data}", &data).replace("{broker}", &node.bootstrap()),
                 }),
             }
         }

@@ -211,7 +211,10 @@ enum End {
     Quiet,
     /// Nobody reads what is written.
     Unheard,
+    /// The consumer had enough; the command ends well.
     Failed(String),
+    /// A record cannot be written, which is a failure.
+    Unwritable(String),
 }
 
 impl Session {
@@ -221,7 +224,7 @@ impl Session {
             _ = tokio::signal::ctrl_c() => End::Enough,
         };
         match &end {
-            End::Enough => {}
+            End::Enough | End::Unwritable(_) => {}
             End::Quiet => complain(
                 "ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\norg.apache.kafka.common.errors.TimeoutException",
             ),
@@ -230,8 +233,16 @@ impl Session {
                 "ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\n{why}"
             )),
         }
+        if let End::Unwritable(why) = &end {
+            complain(&format!(
+                "ERROR Unknown error when running consumer:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\n{why}"
+            ));
+        }
         let closed = consumer.close().await;
         complain(&format!("Processed a total of {} messages", self.count));
+        if matches!(end, End::Unwritable(_)) {
+            return Err(Failure::Said);
+        }
         Ok(closed?)
     }
 
@@ -274,7 +285,7 @@ impl Session {
                     complain(&format!("ERROR Error processing message, skipping this message: {why}"));
                 }
                 Err(why) => {
-                    end = Some(End::Failed(why));
+                    end = Some(End::Unwritable(why));
                     break;
                 }
             }
