@@ -26,7 +26,7 @@ pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job};
 pub use published::Published;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
-pub(crate) use step::{Decided, Desk, Operation};
+pub(crate) use step::{Decided, Desk, Operation, QuorumChange};
 pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;
