@@ -358,6 +358,18 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
             }],
             ..Default::default()
         }),
+        ApiKey::UpdateFeatures => Box::new(UpdateFeaturesRequest {
+            feature_updates: vec![update_features_request::FeatureUpdateKey {
+                feature: "metadata.version".into(),
+                max_version_level: 33,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::UnregisterBroker => Box::new(UnregisterBrokerRequest { broker_id: 7, ..Default::default() }),
+        ApiKey::UnregisterController => Box::new(UnregisterControllerRequest::default()),
+        ApiKey::AddRaftVoter => Box::new(AddRaftVoterRequest::default()),
+        ApiKey::RemoveRaftVoter => Box::new(RemoveRaftVoterRequest::default()),
         ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
         ApiKey::DescribeClientQuotas => Box::new(DescribeClientQuotasRequest::default()),

@@ -69,10 +69,15 @@ const FINISHED: &[ApiKey] = &[
     ApiKey::DescribeUserScramCredentials,
     ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
+    ApiKey::UnregisterBroker,
     ApiKey::ListConfigResources,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::UnregisterController,
 ];
 
 /// Those that a controller's listener answers. No other is told or answered.
@@ -95,7 +100,12 @@ const FINISHED_ON_CONTROLLER: &[ApiKey] = &[
     ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeCluster,
     ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
+    ApiKey::UnregisterBroker,
     ApiKey::AssignReplicasToDirs,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::UnregisterController,
 ];
 
 pub(crate) fn is_finished(key: ApiKey) -> bool {

@@ -8,6 +8,7 @@ use ottla_wire::{ApiError, ErrorCode, Uuid};
 use std::collections::BTreeMap;
 
 mod elections;
+mod features;
 mod reassignments;
 
 pub(super) struct Cluster {

@@ -1,10 +1,13 @@
 //! Calls that are tried again until they succeed, fail for good, or run out of time, as Kafka's admin client does.
 
+pub mod acls;
 pub mod configs;
 pub mod elections;
+pub mod features;
 pub mod groups;
 pub mod log_dirs;
 pub mod offsets;
+pub mod quorum;
 pub mod quotas;
 pub mod reassignments;
 pub mod replica_log_dirs;
