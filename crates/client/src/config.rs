@@ -1,14 +1,16 @@
 //! A client's settings, under the names that Kafka's clients give them. Durations are milliseconds in the properties and
 //! [`Duration`] here.
 //!
-//! What would guard data and is not there (TLS, SASL) is refused, never passed over.
+//! What would guard data and is not there (SASL) is refused, never passed over.
 
 mod consumer;
 mod producer;
+mod tls;
 mod values;
 
 pub use consumer::{ConsumerConfig, GroupConfig, Reset};
 pub use producer::ProducerConfig;
+pub use tls::TlsConfig;
 pub use values::Settings;
 
 use crate::error::{ClientError, Result};
@@ -30,6 +32,8 @@ pub struct ClientConfig {
     pub reconnect_backoff_max: Duration,
     pub socket_connection_setup_timeout: Duration,
     pub metadata_max_age: Duration,
+    /// None where the listener speaks plainly.
+    pub tls: Option<TlsConfig>,
     /// How many calls are tried again; Kafka's default is as many as the time allows.
     pub retries: u32,
 }
@@ -58,7 +62,6 @@ impl Bootstrap {
 impl ClientConfig {
     /// Reads the settings that all clients share.
     pub fn read(settings: &Settings) -> Result<Self> {
-        refuse_what_guards(settings)?;
         let bootstrap = bootstrap(settings)?;
         let request_timeout = settings.millis("request.timeout.ms", 30_000)?;
         Ok(Self {
@@ -72,6 +75,7 @@ impl ClientConfig {
             reconnect_backoff_max: settings.millis("reconnect.backoff.max.ms", 1_000)?,
             socket_connection_setup_timeout: settings.millis("socket.connection.setup.timeout.ms", 10_000)?,
             metadata_max_age: settings.millis("metadata.max.age.ms", 300_000)?,
+            tls: TlsConfig::read(settings)?,
             retries: u32::try_from(settings.int("retries", i64::from(i32::MAX))?.max(0)).unwrap_or(u32::MAX),
         })
     }
@@ -109,20 +113,6 @@ fn address(key: &str, entry: &str) -> Result<(String, u16)> {
     Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
 }
 
-/// Settings that would protect a connection must not be passed over.
-fn refuse_what_guards(settings: &Settings) -> Result<()> {
-    match settings.text("security.protocol", "PLAINTEXT").to_ascii_uppercase().as_str() {
-        "PLAINTEXT" => Ok(()),
-        known @ ("SSL" | "SASL_PLAINTEXT" | "SASL_SSL") => Err(ClientError::Config(format!(
-            "security.protocol={known} is not supported by Ottla's own commands yet; use a PLAINTEXT listener"
-        ))),
-        other => Err(ClientError::Config(format!(
-            "Invalid value {other} for configuration security.protocol: String must be one of (case insensitive): \
-             SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT"
-        ))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +136,6 @@ mod tests {
             told(&[("bootstrap.servers", "a:1"), ("request.timeout.ms", "soon")]),
             "Invalid value soon for configuration request.timeout.ms: Not a number of type INT"
         );
-        assert!(told(&[("bootstrap.servers", "a:1"), ("security.protocol", "SSL")]).contains("not supported"));
+        assert!(told(&[("bootstrap.servers", "a:1"), ("security.protocol", "SASL_SSL")]).contains("not supported"));
     }
 }

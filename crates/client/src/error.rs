@@ -23,6 +23,9 @@ pub enum ClientError {
     /// The two sides have no version of an API in common, or the request says what the broker's version cannot.
     #[error("{0}")]
     UnsupportedVersion(String),
+    /// The two sides do not trust one another, or share no way to speak.
+    #[error("{0}")]
+    Handshake(String),
     /// None of the addresses to begin with can be used.
     #[error("{0}")]
     Bootstrap(String),
@@ -83,6 +86,7 @@ impl ClientError {
             Self::Api(error) => exception(error.code).0,
             Self::TimedOut(_) => "TimeoutException",
             Self::Disconnected(_) | Self::Unreachable(..) => "DisconnectException",
+            Self::Handshake(_) => "SslAuthenticationException",
             Self::UnsupportedVersion(_) => "UnsupportedVersionException",
             Self::Config(_) => return "org.apache.kafka.common.config.ConfigException".into(),
             Self::Bootstrap(_) | Self::Malformed(..) | Self::Unwritable(_) => {

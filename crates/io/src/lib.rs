@@ -4,5 +4,6 @@ pub mod buffers;
 pub mod clock;
 pub mod disk;
 pub mod socket;
+pub mod stores;
 pub mod stream;
 pub mod tls;

@@ -8,25 +8,30 @@ use bytes::Bytes;
 use ottla_wire::api::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::other::RequestHeader;
 use ottla_wire::{ApiKey, Encode, ErrorCode, Request, VersionRange, Writer};
+use rustls::pki_types::ServerName;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// The largest answer that is taken; Kafka's clients have no bound but their memory.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// What answers are read into at first: room grows as bytes come.
 const ANSWER_BYTES_FIRST: usize = 64 * 1024;
 
+/// The two ways of a stream, guarded or not.
+type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
+type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
+
 pub(crate) struct Connection {
     /// `host:port`, for messages.
     name: String,
     client_id: String,
-    writer: AsyncMutex<OwnedWriteHalf>,
+    writer: AsyncMutex<WriteHalf>,
     waiting: Arc<Mutex<Waiting>>,
     versions: BTreeMap<i16, VersionRange>,
     /// What the node said of itself, for those who show it.
@@ -60,7 +65,13 @@ impl Pending {
 
 impl Connection {
     /// Connects and learns which versions the node speaks.
-    pub(crate) async fn open(host: &str, port: u16, client_id: &str, setup: Duration) -> Result<Self> {
+    pub(crate) async fn open(
+        host: &str,
+        port: u16,
+        client_id: &str,
+        setup: Duration,
+        tls: Option<&TlsConnector>,
+    ) -> Result<Self> {
         let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let unreachable = |why: String| ClientError::Unreachable(name.clone(), why);
         let stream = match timeout(setup, TcpStream::connect((host, port))).await {
@@ -69,7 +80,24 @@ impl Connection {
             Err(_) => return Err(unreachable("the connection was not set up in time".into())),
         };
         stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
-        let (reader, writer) = stream.into_split();
+        let (reader, writer): (ReadHalf, WriteHalf) = match tls {
+            None => {
+                let (reader, writer) = stream.into_split();
+                (Box::new(reader), Box::new(writer))
+            }
+            Some(tls) => {
+                let server = ServerName::try_from(host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
+                let guarded = match timeout(setup, tls.connect(server, stream)).await {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(error)) => {
+                        return Err(ClientError::Handshake(format!("SSL handshake failed: {name}: {error}")));
+                    }
+                    Err(_) => return Err(unreachable("the TLS handshake was not done in time".into())),
+                };
+                let (reader, writer) = split(guarded);
+                (Box::new(reader), Box::new(writer))
+            }
+        };
         let waiting = Arc::new(Mutex::new(Waiting::default()));
         tokio::spawn(read_answers(reader, Arc::clone(&waiting)));
         let mut connection = Self {
@@ -192,7 +220,8 @@ impl Connection {
         };
         // After the length, the API and its version.
         frame[8..12].copy_from_slice(&id.to_be_bytes());
-        if writer.write_all(&frame).await.is_err() {
+        // TLS keeps what is not flushed.
+        if writer.write_all(&frame).await.is_err() || writer.flush().await.is_err() {
             lock(&self.waiting).close();
             return Err(ClientError::Disconnected(self.name.clone()));
         }
@@ -213,7 +242,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Until the connection ends, or an answer is not the one that is next.
-async fn read_answers(reader: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
+async fn read_answers(reader: ReadHalf, waiting: Arc<Mutex<Waiting>>) {
     let mut reader = BufReader::with_capacity(ANSWER_BYTES_FIRST, reader);
     while let Some(frame) = read_frame(&mut reader).await {
         let next = lock(&waiting).answers.pop_front();
@@ -228,7 +257,7 @@ async fn read_answers(reader: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
     lock(&waiting).close();
 }
 
-async fn read_frame(reader: &mut BufReader<OwnedReadHalf>) -> Option<Bytes> {
+async fn read_frame(reader: &mut BufReader<ReadHalf>) -> Option<Bytes> {
     let length = usize::try_from(reader.read_i32().await.ok()?).ok()?;
     if length > ANSWER_BYTES_MAX {
         return None;

@@ -6,3 +6,4 @@ pub mod consumer;
 pub mod network;
 pub mod producer;
 pub mod reply;
+mod tls;

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Pending};
 use super::reply::Reply;
+use super::tls;
 use crate::config::ClientConfig;
 use crate::error::{ClientError, Result};
 use crate::session::cluster::{Cluster, Node};
@@ -10,9 +11,10 @@ use ottla_wire::api::{DescribeClusterRequest, DescribeClusterResponse, MetadataR
 use ottla_wire::{Request, VersionRange};
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Network {
     config: ClientConfig,
     cluster: Mutex<Arc<Cluster>>,
     connections: tokio::sync::Mutex<BTreeMap<Peer, Arc<Connection>>>,
+    /// Made from the stores with the first connection.
+    tls: OnceLock<Result<TlsConnector>>,
 }
 
 /// A node by its id, or by its place among the bootstrap addresses.
@@ -55,7 +59,7 @@ enum Peer {
 impl Network {
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
-        Self { config, cluster: Mutex::default(), connections: tokio::sync::Mutex::default() }
+        Self { config, cluster: Mutex::default(), connections: tokio::sync::Mutex::default(), tls: OnceLock::new() }
     }
 
     pub const fn config(&self) -> &ClientConfig {
@@ -189,7 +193,11 @@ impl Network {
             return Ok(Arc::clone(connection));
         }
         let setup = self.config.socket_connection_setup_timeout;
-        let opened = Connection::open(host, port, &self.config.client_id, setup).await;
+        let tls = match &self.config.tls {
+            None => None,
+            Some(config) => Some(self.tls.get_or_init(|| tls::connector(config)).as_ref().map_err(Clone::clone)?),
+        };
+        let opened = Connection::open(host, port, &self.config.client_id, setup, tls).await;
         let connection = Arc::new(opened.inspect_err(|_| self.warn(peer, host, port))?);
         connections.insert(peer, Arc::clone(&connection));
         Ok(connection)

@@ -35,4 +35,4 @@ pub use settings::{
     ClassicGroupSettings, InternalTopicSettings, LifecycleSettings, LogSettings, MetadataLogSettings, QuorumTimers,
     ReplicaSettings, RequestSettings, SocketSettings, TopicSettings,
 };
-pub use tls::{ClientAuth, KeyStore, TlsSettings, TrustStore, listener_prefix};
+pub use tls::{ClientAuth, TlsSettings, listener_prefix};

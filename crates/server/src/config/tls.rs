@@ -2,6 +2,7 @@
 //! is found here, in Kafka's words; the stores are opened by `crate::tls`.
 
 use super::listeners::Listener;
+use ottla_io::stores::{KeyStore, TrustStore, key_store, trust_store};
 use ottla_metadata::config_defs::{BrokerLayers, ConfigDef, ConfigValue, broker};
 use ottla_security::PrincipalRules;
 
@@ -17,65 +18,6 @@ pub struct TlsSettings {
     pub principal_rules: String,
     pub allow_dn_changes: bool,
     pub allow_san_changes: bool,
-}
-
-/// Where the node's own key and certificates come from.
-#[derive(Clone, PartialEq, Eq)]
-pub enum KeyStore {
-    /// The texts themselves.
-    Pem {
-        key: String,
-        chain: String,
-        key_password: Option<String>,
-    },
-    PemFile {
-        location: String,
-        key_password: Option<String>,
-    },
-    File {
-        kind: String,
-        location: String,
-        password: String,
-    },
-}
-
-/// Whom the node believes.
-#[derive(Clone, PartialEq, Eq)]
-pub enum TrustStore {
-    Pem(String),
-    PemFile(String),
-    File { kind: String, location: String, password: Option<String> },
-}
-
-/// Passwords and keys are in no message.
-impl std::fmt::Debug for KeyStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.location().unwrap_or("ssl.keystore.key"))
-    }
-}
-
-impl std::fmt::Debug for TrustStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.location().unwrap_or("ssl.truststore.certificates"))
-    }
-}
-
-impl KeyStore {
-    pub fn location(&self) -> Option<&str> {
-        match self {
-            Self::Pem { .. } => None,
-            Self::PemFile { location, .. } | Self::File { location, .. } => Some(location),
-        }
-    }
-}
-
-impl TrustStore {
-    pub fn location(&self) -> Option<&str> {
-        match self {
-            Self::Pem(_) => None,
-            Self::PemFile(location) | Self::File { location, .. } => Some(location),
-        }
-    }
 }
 
 /// `ssl.client.auth`
@@ -143,8 +85,8 @@ impl TlsSettings {
                 mistakes.push((reader.given(name), format!("listener {}: {text}", listener.name)));
             }
         };
-        let key_store = key_store(&reader);
-        let trust_store = trust_store(&reader);
+        let key_store = key_store(|name| reader.text(name));
+        let trust_store = trust_store(|name| reader.text(name));
         let client_auth = match reader.text("ssl.client.auth").as_deref() {
             Some("required") => ClientAuth::Required,
             Some("requested") => ClientAuth::Requested,
@@ -201,76 +143,4 @@ const DEFAULT_FACTORY: &str = "org.apache.kafka.common.security.ssl.DefaultSslEn
 /// What a listener's own keys begin with.
 pub fn listener_prefix(listener: &str) -> String {
     format!("listener.name.{}.", listener.to_lowercase())
-}
-
-type Read<T> = Result<Option<T>, (&'static str, String)>;
-
-fn wrong<T>(key: &'static str, text: &str) -> Read<T> {
-    Err((key, text.to_owned()))
-}
-
-fn key_store(reader: &Reader<'_>) -> Read<KeyStore> {
-    const KEY: &str = "ssl.keystore.key";
-    let kind = reader.text("ssl.keystore.type").unwrap_or_default();
-    let (location, password) = (reader.text("ssl.keystore.location"), reader.text("ssl.keystore.password"));
-    let key_password = reader.text("ssl.key.password");
-    let is_pem = kind.eq_ignore_ascii_case("PEM");
-    match (reader.text(KEY), reader.text("ssl.keystore.certificate.chain"), location, password) {
-        (Some(_), ..) if !is_pem => {
-            let text = format!("SSL private key can be specified only for PEM, but key store type is {kind}.");
-            Err((KEY, text))
-        }
-        (Some(_), None, ..) => wrong(KEY, "SSL private key is specified, but certificate chain is not specified."),
-        (Some(_), _, Some(_), _) => wrong(KEY, "Both SSL key store location and separate private key are specified."),
-        (Some(_), .., Some(_)) => wrong(
-            "ssl.keystore.password",
-            "SSL key store password cannot be specified with PEM format, only key password may be specified.",
-        ),
-        (Some(key), Some(chain), ..) => Ok(Some(KeyStore::Pem { key, chain, key_password })),
-        (None, Some(_), ..) => wrong(
-            "ssl.keystore.certificate.chain",
-            "SSL certificate chain is specified, but private key is not specified",
-        ),
-        (None, None, Some(_), Some(_)) if is_pem => wrong(
-            "ssl.keystore.password",
-            "SSL key store password cannot be specified with PEM format, only key password may be specified",
-        ),
-        (None, None, Some(location), None) if is_pem => Ok(Some(KeyStore::PemFile { location, key_password })),
-        (None, None, None, Some(_)) => {
-            wrong("ssl.keystore.password", "SSL key store is not specified, but key store password is specified.")
-        }
-        (None, None, Some(_), None) => {
-            wrong("ssl.keystore.location", "SSL key store is specified, but key store password is not specified.")
-        }
-        (None, None, Some(_), Some(password)) if key_password.is_some_and(|own| own != password) => wrong(
-            "ssl.key.password",
-            "ssl.key.password differs from ssl.keystore.password: a PKCS#12 store has one password for both",
-        ),
-        (None, None, Some(location), Some(password)) => Ok(Some(KeyStore::File { kind, location, password })),
-        (None, None, None, None) => Ok(None),
-    }
-}
-
-fn trust_store(reader: &Reader<'_>) -> Read<TrustStore> {
-    const CERTIFICATES: &str = "ssl.truststore.certificates";
-    const PASSWORD: &str = "ssl.truststore.password";
-    let kind = reader.text("ssl.truststore.type").unwrap_or_default();
-    let is_pem = kind.eq_ignore_ascii_case("PEM");
-    match (reader.text(CERTIFICATES), reader.text("ssl.truststore.location"), reader.text(PASSWORD)) {
-        (Some(_), ..) if !is_pem => {
-            let text = format!("SSL trust store certs can be specified only for PEM, but trust store type is {kind}.");
-            Err((CERTIFICATES, text))
-        }
-        (Some(_), Some(_), _) => {
-            wrong(CERTIFICATES, "Both SSL trust store location and separate trust certificates are specified.")
-        }
-        (_, _, Some(_)) if is_pem => wrong(PASSWORD, "SSL trust store password cannot be specified for PEM format."),
-        (Some(certificates), None, _) => Ok(Some(TrustStore::Pem(certificates))),
-        (None, Some(location), _) if is_pem => Ok(Some(TrustStore::PemFile(location))),
-        (None, None, Some(_)) => {
-            wrong(PASSWORD, "SSL trust store is not specified, but trust store password is specified.")
-        }
-        (None, Some(location), password) => Ok(Some(TrustStore::File { kind, location, password })),
-        (None, None, None) => Ok(None),
-    }
 }

@@ -6,13 +6,12 @@
 
 mod clients;
 mod names;
-mod pem;
-mod stores;
 mod version1;
 
 use crate::config::{ClientAuth, Listener, TlsSettings, listener_prefix};
 use clients::Clients;
 use names::Names;
+use ottla_io::stores;
 use ottla_metadata::config_defs::{BrokerLayers, Configs};
 use ottla_security::{Principal, PrincipalRules};
 use rustls::crypto::CryptoProvider;

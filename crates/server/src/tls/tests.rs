@@ -2,9 +2,10 @@
 
 use super::version1::Version1;
 use super::*;
-use crate::config::{KeyStore, NodeConfig, Properties, TrustStore};
+use crate::config::{NodeConfig, Properties};
 use ottla_io::buffers::BufferPool;
 use ottla_io::socket::Socket;
+use ottla_io::stores::{KeyStore, TrustStore, pem};
 use p12_keystore::{Certificate as P12Certificate, KeyStore as P12, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};

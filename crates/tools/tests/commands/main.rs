@@ -5,6 +5,7 @@
 mod faults;
 mod json;
 mod ours;
+mod tls;
 
 use ottla::Node;
 use std::io::{BufRead, BufReader, Read, Write};

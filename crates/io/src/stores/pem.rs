@@ -2,7 +2,7 @@
 //! anything may stand between the blocks.
 
 /// The blocks of a text, each with its label and its bytes.
-pub(super) fn blocks(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+pub fn blocks(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {

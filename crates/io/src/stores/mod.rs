@@ -1,22 +1,84 @@
 //! The stores of keys and certificates: PEM texts and files, and PKCS#12 files, which Java calls JKS where it is asked for
 //! that and finds the newer format.
 
-use super::pem;
-use crate::config::{KeyStore, TrustStore};
+mod keys;
+pub mod pem;
+
+pub use keys::{StoreMistake, key_store, trust_store};
+
 use p12_keystore::{CertificateBag, Pkcs12Archive};
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// The node's own key, and its certificate with those that vouch for it.
-pub(super) struct Identity {
-    pub(super) key: PrivateKeyDer<'static>,
-    pub(super) chain: Vec<CertificateDer<'static>>,
+/// Where one's own key and certificates come from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeyStore {
+    /// The texts themselves.
+    Pem {
+        key: String,
+        chain: String,
+        key_password: Option<String>,
+    },
+    PemFile {
+        location: String,
+        key_password: Option<String>,
+    },
+    File {
+        kind: String,
+        location: String,
+        password: String,
+    },
+}
+
+/// Who is believed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TrustStore {
+    Pem(String),
+    PemFile(String),
+    File { kind: String, location: String, password: Option<String> },
+}
+
+/// Passwords and keys are in no message.
+impl std::fmt::Debug for KeyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.location().unwrap_or("ssl.keystore.key"))
+    }
+}
+
+impl std::fmt::Debug for TrustStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.location().unwrap_or("ssl.truststore.certificates"))
+    }
+}
+
+impl KeyStore {
+    pub fn location(&self) -> Option<&str> {
+        match self {
+            Self::Pem { .. } => None,
+            Self::PemFile { location, .. } | Self::File { location, .. } => Some(location),
+        }
+    }
+}
+
+impl TrustStore {
+    pub fn location(&self) -> Option<&str> {
+        match self {
+            Self::Pem(_) => None,
+            Self::PemFile(location) | Self::File { location, .. } => Some(location),
+        }
+    }
+}
+
+/// One's own key, and its certificate with those that vouch for it.
+pub struct Identity {
+    pub key: PrivateKeyDer<'static>,
+    pub chain: Vec<CertificateDer<'static>>,
 }
 
 /// What the older Java store begins with.
 const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
-pub(super) fn identity(store: &KeyStore) -> Result<Identity, String> {
+pub fn identity(store: &KeyStore) -> Result<Identity, String> {
     match store {
         KeyStore::Pem { key, chain, key_password } => pem_identity(key, chain, key_password.as_deref()),
         KeyStore::PemFile { location, key_password } => {
@@ -31,7 +93,7 @@ pub(super) fn identity(store: &KeyStore) -> Result<Identity, String> {
 }
 
 /// The certificates that are believed.
-pub(super) fn trusted(store: &TrustStore) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn trusted(store: &TrustStore) -> Result<Vec<CertificateDer<'static>>, String> {
     let found = match store {
         TrustStore::Pem(text) => certificates(text)?,
         TrustStore::PemFile(location) => certificates(&read_text(location)?)
