@@ -7,7 +7,7 @@ mod commands;
 mod completion;
 
 use clap::{Parser, Subcommand};
-use commands::{server_start, server_stop, storage, without};
+use commands::{later, server_start, server_stop, storage, without};
 use std::process::ExitCode;
 
 /// Fresh memory is dear, and a broker's is used again and again: this allocator keeps what it has near. It is built to ask
@@ -44,6 +44,9 @@ fn main() -> ExitCode {
     if let Some((name, rest)) = args.split_first() {
         if let Some(tool) = catalogue::find(name) {
             return tool.main(rest);
+        }
+        if let Some(later) = later::find(name) {
+            return later.run();
         }
         if name == "completion" {
             return completion::run(rest);

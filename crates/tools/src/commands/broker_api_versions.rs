@@ -1,6 +1,6 @@
 //! `ottla broker-api-versions`: which versions of each API the brokers speak, as `kafka-broker-api-versions.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, say_raw, text};
+use crate::cli::{Done, Group, Opt, ParseError, Parsed, Style, Tool, say_raw, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{Admin, ClientError};
@@ -30,18 +30,21 @@ const OPTIONS: [Opt; 2] = [
 
 fn run(parsed: &Parsed) -> Done {
     let admin = admin_of(parsed, "command-config")?;
-    block_on(async {
-        let cluster = admin.cluster("listNodes", Topics::None).await?;
-        for node in cluster.nodes.values() {
-            let rack = node.rack.as_deref().unwrap_or("null");
-            let who = format!("{}:{} (id: {} rack: {rack} isFenced: false)", node.host, node.port, node.id);
-            match versions(&admin, node.id).await {
-                Ok(lines) => say_raw(&format!("{who} -> (\n\t{}\n)\n", lines.join(",\n\t"))),
-                Err(error) => say_raw(&format!("{who} -> ERROR: {error}\n")),
-            }
+    block_on(print(&admin))
+}
+
+/// What each broker speaks.
+pub(super) async fn print(admin: &Admin) -> Done {
+    let cluster = admin.cluster("listNodes", Topics::None).await?;
+    for node in cluster.nodes.values() {
+        let rack = node.rack.as_deref().unwrap_or("null");
+        let who = format!("{}:{} (id: {} rack: {rack} isFenced: false)", node.host, node.port, node.id);
+        match versions(admin, node.id).await {
+            Ok(lines) => say_raw(&format!("{who} -> (\n\t{}\n)\n", lines.join(",\n\t"))),
+            Err(error) => say_raw(&format!("{who} -> ERROR: {error}\n")),
         }
-        Ok::<_, Failure>(())
-    })
+    }
+    Ok(())
 }
 
 /// A line for each API, in the order of their numbers.

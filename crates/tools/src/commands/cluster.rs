@@ -1,5 +1,6 @@
 //! `ottla cluster`: a cluster's id, its endpoints, and what its nodes speak, as `kafka-cluster.sh`.
 
+use super::broker_api_versions;
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, text};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
@@ -21,10 +22,16 @@ pub(crate) const TOOL: Tool = Tool {
         Sub { name: "cluster-id", about: "Get information about the ID of a cluster.", options: CONNECTION },
         Sub { name: "unregister", about: "Unregister a broker.", options: UNREGISTER },
         Sub { name: "list-endpoints", about: "List endpoints", options: ENDPOINTS },
+        Sub {
+            name: "api-versions",
+            about: "Which versions of each API the brokers speak, as broker-api-versions.",
+            options: CONNECTION,
+        },
     ],
     examples: &[
         "cluster cluster-id --bootstrap-server localhost:9092",
         "cluster list-endpoints --bootstrap-server localhost:9092",
+        "cluster unregister --bootstrap-server localhost:9092 --id 3",
     ],
     run,
 };
@@ -56,12 +63,19 @@ fn run(parsed: &Parsed) -> Done {
         );
     }
     let admin = admin_of(parsed, if parsed.has("config") { "config" } else { "command-config" })?;
-    block_on(async {
+    let done = block_on(async {
         match parsed.subcommand {
             Some("cluster-id") => cluster_id(&admin).await,
             Some("unregister") => unregister(&admin, parsed.int("id")?.unwrap_or_default()).await,
+            Some("api-versions") => broker_api_versions::print(&admin).await,
             _ => endpoints(&admin, parsed).await,
         }
+    });
+    done.map_err(|failure| match failure {
+        Failure::Client(error) => {
+            Failure::told(format!("java.util.concurrent.ExecutionException: {}: {error}", error.class()))
+        }
+        other => other,
     })
 }
 
