@@ -11,7 +11,7 @@ mod record_json;
 mod records;
 mod times;
 
-use commands::without;
+use commands::{later, without};
 use std::process::ExitCode;
 
 /// Fresh memory is dear, and a broker's is used again and again: this allocator keeps what it has near. It is built to ask
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
     };
     if let Some(tool) = catalogue::find(name) {
         return tool.main(rest);
+    }
+    if let Some(later) = later::find(name) {
+        return later.run();
     }
     match name.as_str() {
         "completion" => completion::run(rest),

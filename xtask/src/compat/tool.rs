@@ -12,6 +12,7 @@ const TOOLS_VERSION: &str = "4.3.1";
 const TOOLS: &[(&str, &str)] = &[
     ("acls", "org.apache.kafka.tools.AclCommand"),
     ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+    ("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
     ("configs", "kafka.admin.ConfigCommand"),
     ("console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),

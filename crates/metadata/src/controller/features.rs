@@ -199,8 +199,11 @@ fn invalid(name: &str, level: i16, why: &str) -> ApiError {
 }
 
 fn check_dependencies(name: &str, level: i16, proposed: &BTreeMap<&str, i16>) -> Result<(), ApiError> {
-    let needs = Feature::named(name).map_or(&[][..], |feature| feature.needs(level));
-    match needs.iter().find(|(other, least)| proposed.get(other).is_none_or(|level| level < least)) {
+    // Every node supports level 0 of what nobody knows.
+    let Some(feature) = Feature::named(name) else {
+        return Err(invalid(name, level, &format!("Feature {name} not found.")));
+    };
+    match feature.needs(level).iter().find(|(other, least)| proposed.get(other).is_none_or(|level| level < least)) {
         None => Ok(()),
         Some((other, least)) => {
             let why = format!("{name} could not be set to {level} because it depends on {other} level {least}");

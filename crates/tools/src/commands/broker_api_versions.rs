@@ -35,7 +35,8 @@ fn run(parsed: &Parsed) -> Done {
     block_on(show(&admin, parsed.has("json")))
 }
 
-async fn show(admin: &Admin, as_json: bool) -> Done {
+/// What each broker speaks.
+pub(super) async fn show(admin: &Admin, as_json: bool) -> Done {
     let cluster = match admin.cluster("listNodes", Topics::None).await {
         Err(ClientError::TimedOut(_)) => {
             let asked = admin.network().config().bootstrap.addresses().iter().zip(1..);

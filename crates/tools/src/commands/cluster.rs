@@ -1,5 +1,6 @@
 //! `ottla cluster`: a cluster's id, its endpoints, and what its nodes speak, as `kafka-cluster.sh`.
 
+use super::broker_api_versions;
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, text};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
@@ -7,6 +8,7 @@ use ottla_client::{Admin, ClientError, Reply};
 use ottla_wire::api::{
     DescribeClusterRequest, DescribeClusterResponse, UnregisterBrokerRequest, UnregisterBrokerResponse,
 };
+use serde_json::json;
 
 pub(crate) const TOOL: Tool = Tool {
     name: "cluster",
@@ -21,10 +23,16 @@ pub(crate) const TOOL: Tool = Tool {
         Sub { name: "cluster-id", about: "Get information about the ID of a cluster.", options: CONNECTION },
         Sub { name: "unregister", about: "Unregister a broker.", options: UNREGISTER },
         Sub { name: "list-endpoints", about: "List endpoints", options: ENDPOINTS },
+        Sub {
+            name: "api-versions",
+            about: "Which versions of each API the brokers speak, as broker-api-versions.",
+            options: CONNECTION,
+        },
     ],
     examples: &[
         "cluster cluster-id --bootstrap-server localhost:9092",
         "cluster list-endpoints --bootstrap-server localhost:9092",
+        "cluster unregister --bootstrap-server localhost:9092 --id 3",
     ],
     run,
 };
@@ -35,15 +43,23 @@ const CONTROLLER: Opt =
         .also(&["C"]);
 const CONFIG: Opt = text("config", "config", "Deprecated: use --command-config.");
 const COMMAND_CONFIG: Opt = text("command-config", "command_config", "A file of settings for the client.").also(&["c"]);
-const CONNECTION: &[Opt] = &[SERVER, CONTROLLER, CONFIG, COMMAND_CONFIG];
-const UNREGISTER: &[Opt] =
-    &[SERVER, CONTROLLER, CONFIG, COMMAND_CONFIG, int("id", "id", "The broker to unregister.").also(&["i"]).required()];
+const JSON: Opt = flag("json", "Print JSON instead of text.");
+const CONNECTION: &[Opt] = &[SERVER, CONTROLLER, CONFIG, COMMAND_CONFIG, JSON];
+const UNREGISTER: &[Opt] = &[
+    SERVER,
+    CONTROLLER,
+    CONFIG,
+    COMMAND_CONFIG,
+    int("id", "id", "The broker to unregister.").also(&["i"]).required(),
+    JSON,
+];
 const ENDPOINTS: &[Opt] = &[
     SERVER,
     CONTROLLER,
     CONFIG,
     COMMAND_CONFIG,
     flag("include-fenced-brokers", "Show brokers that are fenced as well."),
+    JSON,
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -56,31 +72,41 @@ fn run(parsed: &Parsed) -> Done {
         );
     }
     let admin = admin_of(parsed, if parsed.has("config") { "config" } else { "command-config" })?;
-    block_on(async {
+    let as_json = parsed.has("json");
+    let done = block_on(async {
         match parsed.subcommand {
-            Some("cluster-id") => cluster_id(&admin).await,
-            Some("unregister") => unregister(&admin, parsed.int("id")?.unwrap_or_default()).await,
+            Some("cluster-id") => cluster_id(&admin, as_json).await,
+            Some("unregister") => unregister(&admin, parsed.int("id")?.unwrap_or_default(), as_json).await,
+            Some("api-versions") => broker_api_versions::show(&admin, as_json).await,
             _ => endpoints(&admin, parsed).await,
         }
+    });
+    done.map_err(|failure| match failure {
+        Failure::Client(error) => {
+            Failure::told(format!("java.util.concurrent.ExecutionException: {}: {error}", error.class()))
+        }
+        other => other,
     })
 }
 
-async fn cluster_id(admin: &Admin) -> Done {
+async fn cluster_id(admin: &Admin, as_json: bool) -> Done {
     let cluster = admin.cluster("describeCluster", Topics::None).await?;
     match &cluster.id {
+        id if as_json => say(&json!({ "clusterId": id }).to_string()),
         Some(id) => say(&format!("Cluster ID: {id}")),
         None => say("No cluster ID found. The Kafka version is probably too old."),
     }
     Ok(())
 }
 
-async fn unregister(admin: &Admin, id: i32) -> Done {
+async fn unregister(admin: &Admin, id: i32, as_json: bool) -> Done {
     let request = |_| UnregisterBrokerRequest { broker_id: id, ..Default::default() };
     let read = |reply: &Reply| {
         let response: UnregisterBrokerResponse<'_> = reply.read()?;
         ClientError::check(response.error_code, response.error_message.as_deref())
     };
     match admin.call("unregisterBroker", Target::Controller, request, read).await {
+        Ok(()) if as_json => say(&json!({ "unregistered": id }).to_string()),
         Ok(()) => say(&format!("Broker {id} is no longer registered.")),
         Err(ClientError::UnsupportedVersion(_)) => {
             say("The target cluster does not support the broker unregistration API.");
@@ -138,6 +164,17 @@ async fn endpoints(admin: &Admin, parsed: &Parsed) -> Done {
         let state = if are_controllers { String::new() } else { format!("{state:10} ") };
         say(&format!("{id:10} {host:host_width$} {port:10} {rack:rack_width$} {state}{kind:15}"));
     };
+    if parsed.has("json") {
+        for endpoint in &endpoints {
+            let kind = if are_controllers { "controller" } else { "broker" };
+            let json = json!({
+                "id": endpoint.id, "host": endpoint.host, "port": endpoint.port, "rack": endpoint.rack,
+                "fenced": endpoint.is_fenced, "type": kind,
+            });
+            say(&json.to_string());
+        }
+        return Ok(());
+    }
     row("ID", "HOST", "PORT", "RACK", "STATE", "ENDPOINT_TYPE");
     for endpoint in &endpoints {
         row(

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+pub(crate) mod acls;
 pub(crate) mod broker_api_versions;
+pub(crate) mod client_metrics;
 pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod console_consumer;
@@ -14,6 +16,7 @@ pub(crate) mod features;
 pub(crate) mod get_offsets;
 pub(crate) mod groups;
 pub(crate) mod jmx;
+pub(crate) mod later;
 pub(crate) mod leader_election;
 pub(crate) mod log_dirs;
 pub(crate) mod metadata_quorum;

@@ -76,6 +76,7 @@ fn what_a_node_does_not_support_is_not_finalized() {
         refuse("no.such", 1, UPGRADE),
         "Invalid update version 1 for feature no.such. Local controller 1 does not support this feature."
     );
+    assert!(refuse("no.such", 0, SAFE_DOWNGRADE).ends_with("Feature no.such not found."));
     assert!(refuse("group.version", -1, UPGRADE).ends_with("A feature version cannot be less than 0."));
     assert!(refuse("group.version", 1, 9).ends_with("The controller does not support the given upgrade type."));
     assert!(refuse("group.version", 1, SAFE_DOWNGRADE).ends_with("Can't downgrade to a newer version."));

@@ -5,7 +5,7 @@ use ottla_client::Admin;
 use ottla_client::shell::admin::configs::{ConfigSource, ResourceKind};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{ClientError, Reply};
-use ottla_wire::api::{ListConfigResourcesRequest, ListConfigResourcesResponse, ListGroupsRequest, ListGroupsResponse};
+use ottla_wire::api::{ListGroupsRequest, ListGroupsResponse};
 use std::collections::BTreeSet;
 use std::net::ToSocketAddrs;
 
@@ -240,28 +240,15 @@ pub(super) async fn all(admin: &Admin, kind: Kind) -> Done<Vec<String>> {
             let cluster = admin.cluster("describeCluster", Topics::None).await?;
             cluster.nodes.keys().map(i32::to_string).chain([String::new()]).collect()
         }
-        Kind::ClientMetrics => resources(admin, ResourceKind::ClientMetrics).await?,
+        Kind::ClientMetrics => admin.list_config_resources(ResourceKind::ClientMetrics).await?,
         Kind::Groups => {
             let mut names: BTreeSet<String> = groups(admin).await?.into_iter().collect();
-            names.extend(resources(admin, ResourceKind::Group).await?);
+            names.extend(admin.list_config_resources(ResourceKind::Group).await?);
             names.into_iter().collect()
         }
         // What they have are quotas, and they need not be anywhere else.
         Kind::Clients | Kind::Users | Kind::Ips => Vec::new(),
     })
-}
-
-async fn resources(admin: &Admin, kind: ResourceKind) -> Result<Vec<String>, ClientError> {
-    let request = |version| ListConfigResourcesRequest {
-        resource_types: if version >= 1 { vec![kind as i8] } else { Vec::new() },
-        ..Default::default()
-    };
-    let read = |reply: &Reply| {
-        let response: ListConfigResourcesResponse<'_> = reply.read()?;
-        ClientError::check(response.error_code, None)?;
-        Ok(response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect())
-    };
-    admin.call("listConfigResources", Target::Any, request, read).await
 }
 
 async fn groups(admin: &Admin) -> Result<Vec<String>, ClientError> {

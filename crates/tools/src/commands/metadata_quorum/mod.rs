@@ -1,5 +1,7 @@
 //! `ottla metadata-quorum`: the state of the controllers' quorum, as `kafka-metadata-quorum.sh`.
 
+mod voters;
+
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_raw, table, text,
 };
@@ -34,6 +36,7 @@ pub(crate) const TOOL: Tool = Tool {
     examples: &[
         "metadata-quorum --bootstrap-server localhost:9092 describe --status",
         "metadata-quorum --bootstrap-controller localhost:9093 describe --replication --human-readable",
+        "metadata-quorum --bootstrap-server localhost:9092 --command-config controller.properties add-controller",
     ],
     run,
 };
@@ -59,9 +62,18 @@ fn run(parsed: &Parsed) -> Done {
     if !parsed.has("bootstrap-server") && !parsed.has("bootstrap-controller") {
         return Err(Failure::told("one of the arguments --bootstrap-server --bootstrap-controller is required"));
     }
-    if parsed.subcommand != Some("describe") {
-        return Err(Failure::told("Adding and removing controllers is not supported yet."));
-    }
+    let done = match parsed.subcommand {
+        Some("add-controller") => voters::add(parsed),
+        Some("remove-controller") => voters::remove(parsed),
+        _ => describe(parsed),
+    };
+    done.map_err(|failure| match failure {
+        Failure::Client(error) => Failure::told(format!("{}: {error}", error.class())),
+        other => other,
+    })
+}
+
+fn describe(parsed: &Parsed) -> Done {
     let (status, replication) = (parsed.has("status"), parsed.has("replication"));
     let message = match (status, replication) {
         (true, true) => "Only one of --status or --replication should be specified with describe sub-command",
