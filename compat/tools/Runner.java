@@ -10,11 +10,14 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.common.utils.Exit;
@@ -60,6 +63,8 @@ public class Runner {
         System.setSecurityManager(new NoExit(code));
         List<Runnable> hooks = new CopyOnWriteArrayList<>();
         Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
+        Map<Thread, Thread> javaHooks = javaHooks();
+        javaHooks.clear();
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             String[] fields = Arrays.stream(line.split("\t", -1)).map(Runner::decode).toArray(String[]::new);
             ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -79,6 +84,8 @@ public class Runner {
             System.setOut(toolOut);
             System.setErr(toolErr);
             hooks.forEach(Runnable::run);
+            List.copyOf(javaHooks.keySet()).forEach(Thread::run);
+            javaHooks.clear();
             silence();
             int ended = tool.isAlive() ? 124 : Math.max(code.get(), 0);
             answers.println(ended + "\t" + encode(out) + "\t" + encode(err));
@@ -86,6 +93,14 @@ public class Runner {
         }
         // Threads that tools left behind must not hold this process.
         Runtime.getRuntime().halt(0);
+    }
+
+    /** The hooks that tools give to Java itself: those of the last tool, as none is left from one to the next. */
+    @SuppressWarnings("unchecked")
+    private static Map<Thread, Thread> javaHooks() throws ReflectiveOperationException {
+        Field hooks = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+        hooks.setAccessible(true);
+        return (IdentityHashMap<Thread, Thread>) hooks.get(null);
     }
 
     private static void call(String name, String[] args, AtomicInteger code) {

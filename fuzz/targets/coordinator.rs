@@ -7,7 +7,7 @@ use ottla_wire::batch::Batches;
 use ottla_wire::group::{GroupKey, GroupValue};
 use ottla_wire::share::{ShareKey, ShareValue};
 use ottla_wire::transaction::{TransactionKey, TransactionValue};
-use ottla_wire::{DecodeError, Encode, Reader, encode_to_vec};
+use ottla_wire::{DecodeError, Encode, Reader, ToJson, encode_to_vec};
 
 fuzz_target!(|log: &[u8]| {
     for batch in Batches::new(log).flatten() {
@@ -20,7 +20,7 @@ fuzz_target!(|log: &[u8]| {
     }
 });
 
-fn pair<'a, K: Encode, V: Encode>(
+fn pair<'a, K: Encode + ToJson, V: Encode + ToJson>(
     key: &'a [u8],
     value: &'a [u8],
     decode_key: impl Fn(i16, &mut Reader<'a>) -> Result<K, DecodeError>,
@@ -30,9 +30,11 @@ fn pair<'a, K: Encode, V: Encode>(
     let Ok(id) = reader.i16() else { return };
     let Ok(message) = decode_key(id, &mut reader) else { return };
     encode_to_vec(&message, 0).expect("a key that was read can be written");
+    assert!(message.to_json(0).to_string().starts_with('{'));
     let mut reader = Reader::new(value);
     let Ok(version) = reader.i16() else { return };
     if let Ok(message) = decode_value(id, &mut reader, version) {
         encode_to_vec(&message, version).expect("a value that was read can be written");
+        assert!(message.to_json(version).to_string().starts_with('{'));
     }
 }

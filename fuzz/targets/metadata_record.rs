@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ottla_metadata::framing;
+use ottla_wire::ToJson;
 use ottla_wire::batch::Batches;
 
 fuzz_target!(|log: &[u8]| {
@@ -20,6 +21,7 @@ fn again(value: &[u8]) {
     let Ok(record) = framing::decode(value) else { return };
     let versions = record.versions();
     for version in versions.low..=versions.high {
+        assert!(record.to_json(version).to_string().starts_with('{'));
         // An older version may lack a field that is told.
         if let Ok(written) = framing::encode(&record, version) {
             let read = framing::decode(&written).expect("what was written can be read");

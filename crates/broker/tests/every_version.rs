@@ -333,6 +333,44 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
             }],
             ..Default::default()
         }),
+        ApiKey::ElectLeaders => Box::new(ElectLeadersRequest {
+            topic_partitions: Some(
+                ["t", "missing"]
+                    .map(|topic| elect_leaders_request::TopicPartitions {
+                        topic: topic.into(),
+                        partitions: vec![0, 7],
+                        ..Default::default()
+                    })
+                    .to_vec(),
+            ),
+            ..Default::default()
+        }),
+        ApiKey::AlterPartitionReassignments => Box::new(AlterPartitionReassignmentsRequest {
+            topics: vec![alter_partition_reassignments_request::ReassignableTopic {
+                name: "t".into(),
+                partitions: [Some(vec![1]), Some(vec![]), None]
+                    .map(|replicas| alter_partition_reassignments_request::ReassignablePartition {
+                        replicas,
+                        ..Default::default()
+                    })
+                    .to_vec(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::UpdateFeatures => Box::new(UpdateFeaturesRequest {
+            feature_updates: vec![update_features_request::FeatureUpdateKey {
+                feature: "metadata.version".into(),
+                max_version_level: 33,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::UnregisterBroker => Box::new(UnregisterBrokerRequest { broker_id: 7, ..Default::default() }),
+        ApiKey::UnregisterController => Box::new(UnregisterControllerRequest::default()),
+        ApiKey::AddRaftVoter => Box::new(AddRaftVoterRequest::default()),
+        ApiKey::RemoveRaftVoter => Box::new(RemoveRaftVoterRequest::default()),
+        ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
         ApiKey::DescribeClientQuotas => Box::new(DescribeClientQuotasRequest::default()),
         ApiKey::AlterClientQuotas => Box::new(AlterClientQuotasRequest {

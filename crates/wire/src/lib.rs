@@ -3,6 +3,7 @@
 
 mod api_error;
 pub mod batch;
+pub mod json;
 pub mod message;
 pub mod messages;
 pub mod reader;
@@ -10,6 +11,7 @@ pub mod uuid;
 pub mod writer;
 
 pub use api_error::ApiError;
+pub use json::{Json, ToJson};
 pub use message::{ApiInfo, Message, Request, VersionRange};
 pub use messages::api_keys::ApiKey;
 pub use messages::errors::ErrorCode;

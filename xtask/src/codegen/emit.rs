@@ -20,12 +20,12 @@ pub(super) fn snake(name: &str) -> String {
     out
 }
 
-fn field_name(name: &str) -> String {
+pub(super) fn field_name(name: &str) -> String {
     let name = snake(name);
     if matches!(name.as_str(), "type" | "match" | "move" | "ref") { format!("r#{name}") } else { name }
 }
 
-pub(super) fn message(schema: &Schema) -> String {
+pub(super) fn message(folder: &str, schema: &Schema) -> String {
     let mut out = String::new();
     let kind = match schema.kind {
         Kind::Request => "The request",
@@ -49,7 +49,7 @@ pub(super) fn message(schema: &Schema) -> String {
     out.push_str(
         "\n#[allow(unused_imports, reason = \"one list serves all messages\")]\nuse super::super::prelude::*;\n",
     );
-    let emitter = Emitter { schema, flexible };
+    let emitter = Emitter { schema, flexible, with_json: super::json::is_shown(folder) };
     emitter.structure(&mut out, &schema.name, &schema.fields, true);
     for inner in &schema.structs {
         emitter.structure(&mut out, &inner.name, &inner.fields, false);
@@ -61,13 +61,14 @@ fn show(range: Versions) -> String {
     if range.low == range.high { range.low.to_string() } else { format!("{} to {}", range.low, range.high) }
 }
 
-struct Emitter<'s> {
-    schema: &'s Schema,
+pub(super) struct Emitter<'s> {
+    pub(super) schema: &'s Schema,
     flexible: Versions,
+    with_json: bool,
 }
 
 /// A condition on the version that holds in `range`, as far as `within` leaves it open.
-fn condition(range: Versions, within: Versions) -> Option<String> {
+pub(super) fn condition(range: Versions, within: Versions) -> Option<String> {
     let low = range.low > within.low;
     let high = range.high < within.high;
     let range = range.intersect(within);
@@ -173,6 +174,9 @@ impl Emitter<'_> {
         }
         self.decode(out, name, generic, fields, top);
         self.encode(out, name, anonymous, fields, top);
+        if self.with_json {
+            self.json(out, name, anonymous, fields);
+        }
     }
 
     fn when_present(&self, field: &Field) -> Option<String> {
@@ -430,7 +434,7 @@ impl Emitter<'_> {
         ))
     }
 
-    fn differs_from_default(&self, field: &Field) -> String {
+    pub(super) fn differs_from_default(&self, field: &Field) -> String {
         let name = format!("self.{}", field_name(&field.name));
         if self.nullable(field) {
             return match self.default_value(field) {

@@ -2,6 +2,7 @@
 //! committed; `--check` fails when it is not what the schemas say.
 
 mod emit;
+mod json;
 mod modules;
 pub(crate) mod schema;
 
@@ -19,7 +20,8 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let errors = std::fs::read_to_string(root.join(SCHEMAS).join("errors.txt"))?;
     let mut files = BTreeMap::new();
     for (folder, schema) in &schemas {
-        files.insert(PathBuf::from(format!("{folder}/{}.rs", emit::snake(&schema.name))), emit::message(schema));
+        files
+            .insert(PathBuf::from(format!("{folder}/{}.rs", emit::snake(&schema.name))), emit::message(folder, schema));
     }
     files.extend(modules::all(&schemas));
     files.insert(PathBuf::from("errors.rs"), modules::errors(&errors)?);

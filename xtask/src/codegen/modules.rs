@@ -38,6 +38,7 @@ pub(super) fn all(schemas: &[(String, Schema)]) -> BTreeMap<PathBuf, String> {
             "{HEAD} What every message needs.\n\n\
              #![allow(unused_imports, reason = \"one list serves all messages\")]\n\n\
              pub(super) use super::api_keys::ApiKey;\n\
+             pub(super) use crate::json::{{Json, ToJson}};\n\
              pub(super) use crate::message::{{Message, Request, VersionRange}};\n\
              pub(super) use crate::reader::{{Decode, DecodeError, Reader, UnknownTags}};\n\
              pub(super) use crate::uuid::Uuid;\n\
@@ -96,6 +97,10 @@ fn unions(folder: &str, members: &[&Schema]) -> String {
         for s in &of_kind {
             let _ = writeln!(out, "Self::{}(_) => {},", variant(s), s.id);
         }
+        out.push_str("}\n}\n\n/// The name of the message's schema.\n#[must_use]\npub fn name(&self) -> &'static str {\nmatch self {\n");
+        for s in &of_kind {
+            let _ = writeln!(out, "Self::{}(_) => {}::NAME,", variant(s), s.name);
+        }
         out.push_str("}\n}\n\n/// The versions that this kind of message has.\n#[must_use]\npub fn versions(&self) -> VersionRange {\nmatch self {\n");
         for s in &of_kind {
             let _ = writeln!(out, "Self::{}(_) => {}::VERSIONS,", variant(s), s.name);
@@ -113,6 +118,16 @@ fn unions(folder: &str, members: &[&Schema]) -> String {
             let _ = writeln!(out, "Self::{}(message) => message.encode(writer, version),", variant(s));
         }
         out.push_str("}\n}\n}\n");
+        if super::json::is_shown(folder) {
+            let _ = writeln!(
+                out,
+                "\nimpl ToJson for {name}<'_> {{\nfn to_json(&self, version: i16) -> Json {{\nmatch self {{"
+            );
+            for s in &of_kind {
+                let _ = writeln!(out, "Self::{}(message) => message.to_json(version),", variant(s));
+            }
+            out.push_str("}\n}\n}\n");
+        }
         for s in &of_kind {
             let generic = if borrows(s) { "<'a>" } else { "" };
             let _ = writeln!(

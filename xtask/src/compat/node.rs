@@ -66,7 +66,9 @@ pub(crate) struct Node {
     proxies: Vec<Proxy>,
     log: PathBuf,
     /// Goes with the node.
-    _home: TempDir,
+    home: TempDir,
+    /// Asked to end, and gone.
+    has_ended: bool,
 }
 
 /// What starts and formats a node: a program with the arguments that come first.
@@ -133,7 +135,8 @@ impl Node {
             controller_port: advertised(1, controller_port),
             proxies,
             log: log_path,
-            _home: home,
+            home,
+            has_ended: false,
         };
         node.wait_until_up(port, program.started)?;
         println!("{} {} is up on port {port} after {:?}", side.name(), node.version, began.elapsed());
@@ -178,15 +181,30 @@ impl Node {
         &self.version
     }
 
+    /// Where its log directory is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
     /// Asks the node to end, and hands out what was recorded.
     pub(crate) fn stop(mut self) -> Result<Option<Captured>> {
+        self.end()?;
+        Ok(self.proxies.drain(..).map(Proxy::captured).reduce(Captured::merge))
+    }
+
+    /// Asks the node to end, unless it has been asked before; its files stay.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        if self.has_ended {
+            return Ok(());
+        }
+        self.has_ended = true;
         let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
         ensure!(asked.success(), "the node is gone before it was asked to stop");
         let ended = wait(&mut self.process, STOP_TIME_MAX, &mut || Ok(()))?;
         if ended.is_none() {
             println!("the node did not stop within {} s and was killed", STOP_TIME_MAX.as_secs());
         }
-        Ok(self.proxies.drain(..).map(Proxy::captured).reduce(Captured::merge))
+        Ok(())
     }
 }
 

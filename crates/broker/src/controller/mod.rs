@@ -8,8 +8,13 @@ mod client_quotas;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
+mod elect_leaders;
+mod raft_voters;
+mod reassignments;
 mod refuse;
 mod scram;
+mod unregister;
+mod update_features;
 
 pub(crate) use refuse::refuse;
 
@@ -85,8 +90,16 @@ pub(crate) fn decide(desk: &mut Desk<'_>, asker: &Asker, body: &[u8]) -> Result<
         ApiKey::IncrementalAlterConfigs => alter_configs::decide(desk, asker, &read(context, &mut reader)?),
         ApiKey::CreateAcls => acls::decide_create(desk, asker, &read(context, &mut reader)?),
         ApiKey::DeleteAcls => acls::decide_delete(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ElectLeaders => elect_leaders::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterPartitionReassignments => reassignments::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ListPartitionReassignments => reassignments::list(desk, asker, &read(context, &mut reader)?),
         ApiKey::AlterClientQuotas => client_quotas::decide(desk, asker, &read(context, &mut reader)?),
         ApiKey::AlterUserScramCredentials => scram::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UpdateFeatures => update_features::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UnregisterBroker => unregister::decide_broker(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UnregisterController => unregister::decide_controller(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AddRaftVoter => raft_voters::decide_add(desk, asker, &read(context, &mut reader)?),
+        ApiKey::RemoveRaftVoter => raft_voters::decide_remove(desk, asker, &read(context, &mut reader)?),
         ApiKey::AssignReplicasToDirs => assign_replicas_to_dirs::decide(desk, asker, &read(context, &mut reader)?),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

@@ -29,7 +29,7 @@ pub use published::Published;
 pub(crate) use quotas::NodeQuotas;
 pub use quotas::QuotaWindows;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
-pub(crate) use step::{Decided, Desk, Operation};
+pub(crate) use step::{Decided, Desk, Operation, QuorumChange};
 pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;

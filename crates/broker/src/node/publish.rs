@@ -43,6 +43,7 @@ impl<D: Disk> Node<D> {
         self.published.store(Arc::clone(&next));
         retired.iter().for_each(|partition| partition.wake_waiting());
         self.after_publication(&next, &delta, now);
+        self.register_what_is_new(&before.image, &next);
         self.send_assignments(&next);
     }
 

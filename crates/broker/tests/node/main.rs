@@ -7,6 +7,7 @@ mod acls;
 mod configs;
 mod crashes;
 mod directories;
+mod features;
 mod fetches;
 mod full_disk;
 mod groups;

@@ -7,6 +7,10 @@ use ottla_wire::metadata::*;
 use ottla_wire::{ApiError, ErrorCode, Uuid};
 use std::collections::BTreeMap;
 
+mod elections;
+mod features;
+mod reassignments;
+
 pub(super) struct Cluster {
     pub(super) image: Image,
     settings: Settings,
@@ -86,6 +90,34 @@ impl Cluster {
             ..Default::default()
         };
         self.decide(|c| c.heartbeat(&request, epoch).unwrap()).0
+    }
+
+    /// Three brokers that may lead.
+    fn of_three(features: &[(&'static str, i16)]) -> Self {
+        let mut cluster = Self::new(features);
+        for id in 1..=3 {
+            let epoch = cluster.register(id, id as u8, -1);
+            cluster.beat(id, epoch, false, false);
+        }
+        cluster
+    }
+
+    fn fence(&mut self, id: i32) {
+        let epoch = self.image.brokers[&id].epoch;
+        self.beat(id, epoch, true, false);
+    }
+
+    fn unfence(&mut self, id: i32) {
+        let epoch = self.image.brokers[&id].epoch;
+        self.beat(id, epoch, false, false);
+    }
+
+    /// As the leader of partition 0 would tell of it.
+    fn set_isr(&mut self, topic: &str, isr: &[i32]) {
+        let topic_id = self.image.topics.named(topic).unwrap().id;
+        let record = PartitionChangeRecord { topic_id, partition_id: 0, isr: Some(isr.to_vec()), ..Default::default() };
+        let version = self.image.record_versions().partition();
+        self.decide(|_| Outcome { records: vec![(record.into(), version)], response: () });
     }
 
     fn create(&mut self, name: &'static str, partitions: i32, factor: i16) -> Result<(), ApiError> {
@@ -172,11 +204,7 @@ fn without_elr_the_last_replica_stays_in_the_isr() {
 
 #[test]
 fn another_replica_takes_over() {
-    let mut cluster = Cluster::new(ELR);
-    for id in 1..=3 {
-        let epoch = cluster.register(id, id as u8, -1);
-        cluster.beat(id, epoch, false, false);
-    }
+    let mut cluster = Cluster::of_three(ELR);
     cluster.create("t", 1, 3).unwrap();
     let (leader, _, isr, _) = cluster.partition("t");
     let epoch = cluster.image.brokers[&leader].epoch;

@@ -162,6 +162,20 @@ impl Controller<'_> {
 
     /// A partition on the brokers that a person named.
     fn manual(&self, index: i32, replicas: &[i32], factor: Option<usize>) -> Result<Partition, ApiError> {
+        self.check_manual_replicas(replicas, factor)?;
+        self.new_partition(replicas.to_vec()).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::InvalidReplicaAssignment,
+                format!(
+                    "All brokers specified in the manual partition assignment for partition {index} are fenced or in \
+                     controlled shutdown."
+                ),
+            )
+        })
+    }
+
+    /// Whether replicas may lie where a person wants them.
+    pub(super) fn check_manual_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), ApiError> {
         let refuse = |what: String| {
             Err(ApiError::new(
                 ErrorCode::InvalidReplicaAssignment,
@@ -193,15 +207,7 @@ impl Controller<'_> {
                 factor.unwrap_or_default()
             ));
         }
-        self.new_partition(replicas.to_vec()).ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::InvalidReplicaAssignment,
-                format!(
-                    "All brokers specified in the manual partition assignment for partition {index} are fenced or in \
-                     controlled shutdown."
-                ),
-            )
-        })
+        Ok(())
     }
 
     fn placed(&self, topic: &CreatableTopic<'_>, seed: &mut Seed) -> Result<Vec<Partition>, ApiError> {
@@ -245,14 +251,8 @@ impl Controller<'_> {
     fn new_partition(&self, replicas: Vec<i32>) -> Option<Partition> {
         let active = |id: &i32| self.image.brokers.get(id).is_some_and(|broker| broker.is_active());
         let isr: Vec<i32> = replicas.iter().copied().filter(active).collect();
-        // A broker with one directory has no choice; one with several chooses, and tells (KIP-858).
-        let directory = |id: &i32| match self.image.brokers.get(id).map(|b| b.log_dirs.as_slice()) {
-            Some([only]) => *only,
-            Some([]) | None => Uuid::MIGRATING_DIR,
-            Some(_) => Uuid::UNASSIGNED_DIR,
-        };
         Some(Partition {
-            directories: replicas.iter().map(directory).collect(),
+            directories: replicas.iter().map(|id| self.default_directory(*id)).collect(),
             leader: *isr.first()?,
             isr,
             replicas,

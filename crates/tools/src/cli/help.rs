@@ -59,6 +59,10 @@ pub(super) fn usage(tool: &Tool, sub: Option<&Sub>) -> String {
 fn shown_options(options: &[Opt]) -> String {
     let mut text = String::new();
     for option in options {
+        if option.is_positional() {
+            let _ = write!(text, " [{0} [{0} ...]]", option.name);
+            continue;
+        }
         let value = option.takes.described().map_or_else(String::new, |(_, name)| format!(" {}", name.to_uppercase()));
         let whole = format!("{}{value}", Opt::dashed(option.name));
         let _ = if option.is_required { write!(text, " {whole}") } else { write!(text, " [{whole}]") };
@@ -68,7 +72,8 @@ fn shown_options(options: &[Opt]) -> String {
 
 /// An option, and its description beside it, wrapped.
 fn row(page: &mut String, option: &Opt) {
-    let names: Vec<_> = option.names().map(Opt::dashed).collect();
+    let names: Vec<_> =
+        if option.is_positional() { vec![option.name.to_owned()] } else { option.names().map(Opt::dashed).collect() };
     let value = option.takes.described().map_or_else(String::new, |(kind, name)| format!(" <{kind}: {name}>"));
     let left = format!("{}{value}", names.join(", "));
     let default = option.default.map_or_else(String::new, |value| format!(" (default: {value})"));

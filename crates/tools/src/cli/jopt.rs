@@ -31,6 +31,7 @@ pub(super) fn parse(tool: &'static Tool, args: &[String]) -> Result<Parsed, Stri
             (Takes::Nothing, None) => None,
             (_, Some(value)) => Some(value),
             (Takes::Maybe(_), None) => rest.as_slice().first().filter(|next| !next.starts_with('-')).cloned(),
+            (Takes::MaybeInt(_), None) => rest.as_slice().first().filter(|next| next.parse::<i32>().is_ok()).cloned(),
             (_, None) => match rest.as_slice().first() {
                 Some(next) => Some(next.clone()),
                 None => {

@@ -10,6 +10,8 @@ pub(crate) struct Opt {
     pub(crate) default: Option<&'static str>,
     /// Only the argparse style checks this by itself; the other commands have words of their own for it.
     pub(crate) is_required: bool,
+    /// Only the argparse style checks this by itself.
+    pub(crate) excludes: &'static [&'static str],
 }
 
 /// What stands after an option, and what the help calls it.
@@ -21,8 +23,12 @@ pub(crate) enum Takes {
     Long(&'static str),
     /// Text that may be left out.
     Maybe(&'static str),
+    /// A number that may be left out; one below zero is taken for a number, and not for an option.
+    MaybeInt(&'static str),
     /// One or more words, up to the next option (argparse only).
     List(&'static str),
+    /// Whatever stands by itself, without a name before it (argparse only).
+    Words(&'static str),
 }
 
 impl Takes {
@@ -30,15 +36,15 @@ impl Takes {
     pub(crate) const fn described(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Nothing => None,
-            Self::Text(name) | Self::Maybe(name) | Self::List(name) => Some(("String", name)),
-            Self::Int(name) => Some(("Integer", name)),
+            Self::Text(name) | Self::Maybe(name) | Self::List(name) | Self::Words(name) => Some(("String", name)),
+            Self::Int(name) | Self::MaybeInt(name) => Some(("Integer", name)),
             Self::Long(name) => Some(("Long", name)),
         }
     }
 }
 
 const fn opt(name: &'static str, takes: Takes, help: &'static str) -> Opt {
-    Opt { name, other_names: &[], takes, help, default: None, is_required: false }
+    Opt { name, other_names: &[], takes, help, default: None, is_required: false, excludes: &[] }
 }
 
 pub(crate) const fn flag(name: &'static str, help: &'static str) -> Opt {
@@ -61,11 +67,24 @@ pub(crate) const fn maybe(name: &'static str, value: &'static str, help: &'stati
     opt(name, Takes::Maybe(value), help)
 }
 
+pub(crate) const fn maybe_int(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    opt(name, Takes::MaybeInt(value), help)
+}
+
 pub(crate) const fn list(name: &'static str, value: &'static str, help: &'static str) -> Opt {
     opt(name, Takes::List(value), help)
 }
 
+pub(crate) const fn words(name: &'static str, value: &'static str, help: &'static str) -> Opt {
+    opt(name, Takes::Words(value), help)
+}
+
 impl Opt {
+    /// Whether its name is never written.
+    pub(crate) const fn is_positional(&self) -> bool {
+        matches!(self.takes, Takes::Words(_))
+    }
+
     pub(crate) const fn also(mut self, names: &'static [&'static str]) -> Self {
         self.other_names = names;
         self
@@ -78,6 +97,12 @@ impl Opt {
 
     pub(crate) const fn required(mut self) -> Self {
         self.is_required = true;
+        self
+    }
+
+    /// May not stand beside any of these.
+    pub(crate) const fn instead_of(mut self, names: &'static [&'static str]) -> Self {
+        self.excludes = names;
         self
     }
 

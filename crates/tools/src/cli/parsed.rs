@@ -42,6 +42,11 @@ impl Parsed {
         self.given.iter().any(|(given, _)| *given == name)
     }
 
+    /// The options that were given, in order.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
+        self.given.iter().map(|(name, _)| *name)
+    }
+
     /// All values of an option, in order.
     pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         self.given.iter().filter(|(given, _)| *given == name).filter_map(|(_, value)| value.as_deref()).collect()

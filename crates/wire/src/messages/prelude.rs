@@ -3,6 +3,7 @@
 #![allow(unused_imports, reason = "one list serves all messages")]
 
 pub(super) use super::api_keys::ApiKey;
+pub(super) use crate::json::{Json, ToJson};
 pub(super) use crate::message::{Message, Request, VersionRange};
 pub(super) use crate::reader::{Decode, DecodeError, Reader, UnknownTags};
 pub(super) use crate::uuid::Uuid;

@@ -1,5 +1,6 @@
 //! The files of cases: see `compat/tools/README.md` for their form.
 
+use crate::compat::node::Node;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
@@ -15,19 +16,26 @@ pub(super) struct Case {
     pub(super) ignores_stdout: bool,
     pub(super) ignores_stderr: bool,
     pub(super) hidden: Vec<String>,
+    /// The word behind any of these is not compared.
+    pub(super) blanked: Vec<String>,
+    /// What must be told: a tool that answers before it has read all is asked again.
+    pub(super) until: Option<String>,
+    /// The node has ended before this, so that its files are whole.
+    pub(super) is_after_node: bool,
 }
 
 impl Case {
-    /// The arguments, with the node's addresses and the folder of files in their places.
-    pub(super) fn args(&self, bootstrap: &str, controller: &str, files: &Path) -> Vec<String> {
+    /// The arguments, with the node's addresses, its log directory and the folder of files in their places.
+    pub(super) fn args(&self, node: &Node, files: &Path) -> Vec<String> {
+        let (files, data) = (files.display().to_string(), node.data().display().to_string());
         let mut args = Vec::new();
         for word in &self.words {
             match word.as_str() {
-                "@" => args.extend(["--bootstrap-server".to_owned(), bootstrap.to_owned()]),
-                "@C" => args.extend(["--bootstrap-controller".to_owned(), controller.to_owned()]),
+                "@" => args.extend(["--bootstrap-server".to_owned(), node.bootstrap()]),
+                "@C" => args.extend(["--bootstrap-controller".to_owned(), node.controller()]),
                 word => args.push(match word.strip_prefix('%') {
-                    Some(name) => files.join(name).display().to_string(),
-                    None => word.to_owned(),
+                    Some(name) => format!("{files}/{name}").replace(",%", &format!(",{files}/")),
+                    None => word.replace("{data}", &data).replace("{broker}", &node.bootstrap()),
                 }),
             }
         }
@@ -56,6 +64,7 @@ pub(super) fn read(dir: &Path, only: Option<&str>) -> Result<Vec<(String, Vec<Ca
 
 fn parse(text: &str) -> Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
+    let mut is_after_node = false;
     for (number, line) in (1..).zip(text.lines()) {
         let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
         let last = cases.last_mut().with_context(|| format!("line {number} stands before any command"));
@@ -64,19 +73,22 @@ fn parse(text: &str) -> Result<Vec<Case>> {
             ("$ ", _) => {
                 let mut words = rest.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
                 let tool = words.next().with_context(|| format!("line {number} names no command"))?;
-                cases.push(Case { tool, words: words.collect(), ..Case::default() });
+                cases.push(Case { tool, words: words.collect(), is_after_node, ..Case::default() });
             }
+            ("! ", "stop") => is_after_node = true,
             ("< ", _) => last?.input += &format!("{rest}\n"),
             ("~ ", "sorted") => last?.is_sorted = true,
             ("~ ", "eventually") => last?.is_eventual = true,
             ("~ ", "only-options") => last?.only_options = true,
             ("~ ", "ignore stdout") => last?.ignores_stdout = true,
             ("~ ", "ignore stderr") => last?.ignores_stderr = true,
-            ("~ ", _) => match rest.strip_prefix("hide ") {
-                Some(text) => last?.hidden.push(text.to_owned()),
-                None => bail!("line {number}: '{rest}' is not known"),
+            ("~ ", _) => match rest.split_once(' ') {
+                Some(("hide", text)) => last?.hidden.push(text.to_owned()),
+                Some(("until", text)) => last?.until = Some(text.to_owned()),
+                Some(("blank", word)) => last?.blanked.push(word.to_owned()),
+                _ => bail!("line {number}: '{rest}' is not known"),
             },
-            _ => bail!("line {number} begins with none of '$ ', '< ', '~ ', '# '"),
+            _ => bail!("line {number} begins with none of '$ ', '< ', '~ ', '! ', '# '"),
         }
     }
     Ok(cases)

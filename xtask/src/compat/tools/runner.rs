@@ -26,6 +26,8 @@ impl Java {
         let mut java = Command::new("java");
         java.args(["-Xmx512m", "-XX:+UseSerialGC", "-Djava.security.manager=allow"]);
         java.arg(format!("-Djava.security.policy=={}", folder.join("all.policy").display()));
+        // Its hooks at the end are run after each tool.
+        java.args(["--add-opens", "java.base/java.lang=ALL-UNNAMED"]);
         java.arg("-cp").arg(format!("{}/*", libs.display())).arg(folder.join("Runner.java"));
         java.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = java.spawn().context("cannot run java")?;

@@ -61,14 +61,7 @@ const OPTIONS: &[Opt] = &[
 
 fn run(parsed: &Parsed) -> Done {
     let entities = Entities::of(parsed)?;
-    let admin = admin_of(parsed, "command-config")?;
-    let done = block_on(async {
-        if parsed.has("alter") {
-            alter(&admin, parsed, &entities).await
-        } else {
-            describe(&admin, parsed, &entities).await
-        }
-    });
+    let done = act(parsed, &entities);
     // What a node does not know is told in so many words, but for quotas and credentials.
     let is_resource = entities.kind()?.resource().is_some();
     done.map_err(|failure| match failure {
@@ -79,6 +72,17 @@ fn run(parsed: &Parsed) -> Done {
             Failure::Said
         }
         other => other,
+    })
+}
+
+fn act(parsed: &Parsed, entities: &Entities) -> Done {
+    let admin = admin_of(parsed, "command-config")?;
+    block_on(async {
+        if parsed.has("alter") {
+            alter(&admin, parsed, entities).await
+        } else {
+            describe(&admin, parsed, entities).await
+        }
     })
 }
 

@@ -1,8 +1,12 @@
 //! How a record is written: Kafka's formatters, by their classes' names.
 
 use crate::cli::{Done, Failure, Parsed, convert, say};
+use crate::record_json;
+use crate::records::coordinator::{Coordinator, Unreadable};
+use crate::records::remote;
 use bytes::Bytes;
 use ottla_client::session::fetched::ConsumerRecord;
+use ottla_wire::Json;
 use ottla_wire::batch::TimestampType;
 use std::fmt::Write as _;
 
@@ -11,7 +15,18 @@ pub(super) enum Formatter {
     /// Writes the record to the log as well.
     Logging(Box<DefaultFormatter>),
     NoOp,
+    /// One JSON object a line, for programs.
+    Json,
+    /// Records of a coordinator's topic, of these types; of all if none is named.
+    Coordinator(Coordinator, &'static [i16]),
+    /// Records of `__remote_log_metadata`.
+    Remote,
 }
+
+/// The types of keys in `__consumer_offsets` that each formatter shows.
+const OFFSETS: &[i16] = &[0, 1];
+const GROUP_METADATA: &[i16] = &[2];
+const SHARE_GROUPS: &[i16] = &[10, 11, 12, 13, 14, 15];
 
 /// Columns in a fixed order, between separators.
 #[derive(Debug)]
@@ -51,6 +66,9 @@ enum Deserializer {
 
 impl Formatter {
     pub(super) fn of(parsed: &Parsed) -> Done<Self> {
+        if parsed.has("json") {
+            return Ok(Self::Json);
+        }
         let class = parsed.value("formatter")?.unwrap_or_default();
         if parsed.has("property") && parsed.has("formatter-property") {
             return Err(Failure::usage("Options --property and --formatter-property cannot be specified together."));
@@ -83,6 +101,24 @@ impl Formatter {
             "org.apache.kafka.tools.consumer.NoOpMessageFormatter" | "kafka.tools.NoOpMessageFormatter" => {
                 Ok(Self::NoOp)
             }
+            "org.apache.kafka.tools.consumer.OffsetsMessageFormatter" => {
+                Ok(Self::Coordinator(Coordinator::Group, OFFSETS))
+            }
+            "org.apache.kafka.tools.consumer.GroupMetadataMessageFormatter" => {
+                Ok(Self::Coordinator(Coordinator::Group, GROUP_METADATA))
+            }
+            "org.apache.kafka.tools.consumer.ShareGroupMessageFormatter" => {
+                Ok(Self::Coordinator(Coordinator::Group, SHARE_GROUPS))
+            }
+            "org.apache.kafka.tools.consumer.TransactionLogMessageFormatter" => {
+                Ok(Self::Coordinator(Coordinator::Transaction, &[]))
+            }
+            "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter" => {
+                Ok(Self::Coordinator(Coordinator::Share, &[]))
+            }
+            "org.apache.kafka.server.log.remote.metadata.storage.serialization.RemoteLogMetadataSerde$RemoteLogMetadataFormatter" => {
+                Ok(Self::Remote)
+            }
             // The class is not there, and its name is all that Java says.
             other => Err(Failure::usage(other)),
         }
@@ -91,7 +127,19 @@ impl Formatter {
     pub(super) fn write(&self, record: &ConsumerRecord, page: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::NoOp => Ok(()),
+            Self::Json => {
+                page.extend_from_slice(record_json::of(record).to_string().as_bytes());
+                page.push(b'\n');
+                Ok(())
+            }
             Self::Default(formatter) => formatter.write(record, page),
+            Self::Coordinator(coordinator, kinds) => write_coordinator(*coordinator, kinds, record, page),
+            Self::Remote => {
+                let value = remote::read(record.value.as_deref().unwrap_or_default())?;
+                let line = format!("partition: {}, offset: {}, value: {value}\n", record.partition, record.offset);
+                page.extend_from_slice(line.as_bytes());
+                Ok(())
+            }
             Self::Logging(formatter) => {
                 formatter.write(record, page)?;
                 let text = |bytes: &Option<Bytes>| {
@@ -205,6 +253,32 @@ impl DefaultFormatter {
     fn column(&self, deserializer: Deserializer, bytes: Option<&Bytes>) -> Result<Vec<u8>, String> {
         deserializer.text(bytes.map_or(self.null_literal.as_bytes(), |bytes| bytes))
     }
+}
+
+/// Kafka writes no end of line behind these.
+fn write_coordinator(
+    coordinator: Coordinator,
+    kinds: &[i16],
+    record: &ConsumerRecord,
+    page: &mut Vec<u8>,
+) -> Result<(), String> {
+    let Some(key) = &record.key else { return Ok(()) };
+    let read = match coordinator.read(key, record.value.as_deref()) {
+        Ok(read) => read,
+        Err(Unreadable::Type(_)) => return Ok(()),
+        Err(Unreadable::Other(why)) => {
+            let offset = record.offset;
+            return Err(format!("java.lang.RuntimeException: Could not read record at offset {offset} due to: {why}"));
+        }
+    };
+    if !kinds.is_empty() && !kinds.contains(&read.kind) {
+        return Ok(());
+    }
+    let part = |name, number: i16, data| Json::Object(vec![(name, Json::Integer(number.into())), ("data", data)]);
+    let value = read.value.map_or(Json::Null, |(version, data)| part("version", version, data));
+    let json = Json::Object(vec![("key", part("type", read.kind, read.key)), ("value", value)]);
+    page.extend_from_slice(json.to_string().as_bytes());
+    Ok(())
 }
 
 const fn type_name(kind: TimestampType) -> &'static str {

@@ -5,7 +5,7 @@ mod formatter;
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, say, text,
 };
-use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on};
+use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on, resolved};
 use formatter::Formatter;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::session::fetched::ConsumerRecord;
@@ -66,6 +66,7 @@ const OPTIONS: &[Opt] = &[
     text("isolation-level", "String", "read_committed leaves out records of transactions that were not committed.")
         .default("read_uncommitted"),
     text("group", "consumer group id", "The group to read with."),
+    flag("json", "Print one JSON object a record; what is no text is in hexadecimal, as keyHex and valueHex."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -73,7 +74,7 @@ fn run(parsed: &Parsed) -> Done {
     let settings = settings(parsed)?;
     let start = start(parsed)?;
     let formatter = Formatter::of(parsed)?;
-    let config = ConsumerConfig::read(&settings).map_err(|error| {
+    let config = resolved(ConsumerConfig::read(&settings), |config| &config.client).map_err(|error| {
         complain(&format!("ERROR Unknown error when running consumer: \n{}: {error}", error.class()));
         Failure::Said
     })?;
@@ -210,7 +211,10 @@ enum End {
     Quiet,
     /// Nobody reads what is written.
     Unheard,
+    /// The consumer had enough; the command ends well.
     Failed(String),
+    /// A record cannot be written, which is a failure.
+    Unwritable(String),
 }
 
 impl Session {
@@ -220,7 +224,7 @@ impl Session {
             _ = tokio::signal::ctrl_c() => End::Enough,
         };
         match &end {
-            End::Enough => {}
+            End::Enough | End::Unwritable(_) => {}
             End::Quiet => complain(
                 "ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\norg.apache.kafka.common.errors.TimeoutException",
             ),
@@ -229,8 +233,16 @@ impl Session {
                 "ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\n{why}"
             )),
         }
+        if let End::Unwritable(why) = &end {
+            complain(&format!(
+                "ERROR Unknown error when running consumer:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\n{why}"
+            ));
+        }
         let closed = consumer.close().await;
         complain(&format!("Processed a total of {} messages", self.count));
+        if matches!(end, End::Unwritable(_)) {
+            return Err(Failure::Said);
+        }
         Ok(closed?)
     }
 
@@ -273,7 +285,7 @@ impl Session {
                     complain(&format!("ERROR Error processing message, skipping this message: {why}"));
                 }
                 Err(why) => {
-                    end = Some(End::Failed(why));
+                    end = Some(End::Unwritable(why));
                     break;
                 }
             }

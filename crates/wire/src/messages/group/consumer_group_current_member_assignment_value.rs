@@ -47,6 +47,18 @@ impl Encode for ConsumerGroupCurrentMemberAssignmentValue<'_> {
     }
 }
 
+impl ToJson for ConsumerGroupCurrentMemberAssignmentValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+            ("partitionsPendingRevocation", self.partitions_pending_revocation.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicPartitions<'a> {
     pub topic_id: Uuid,
@@ -105,5 +117,16 @@ impl Encode for TopicPartitions<'_> {
         }
         writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicPartitions<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object =
+            vec![("topicId", self.topic_id.to_json(version)), ("partitions", self.partitions.to_json(version))];
+        if self.assignment_epochs != Some(Default::default()) {
+            object.push(("assignmentEpochs", self.assignment_epochs.to_json(version)));
+        }
+        Json::Object(object)
     }
 }

@@ -90,6 +90,25 @@ impl Encode for ConsumerGroupMemberMetadataValue<'_> {
     }
 }
 
+impl ToJson for ConsumerGroupMemberMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+            ("subscribedTopicRegex", self.subscribed_topic_regex.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("serverAssignor", self.server_assignor.to_json(version)),
+        ];
+        if self.classic_member_metadata != Some(Default::default()) {
+            object.push(("classicMemberMetadata", self.classic_member_metadata.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClassicMemberMetadata<'a> {
     pub session_timeout_ms: i32,
@@ -117,6 +136,15 @@ impl Encode for ClassicMemberMetadata<'_> {
     }
 }
 
+impl ToJson for ClassicMemberMetadata<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("sessionTimeoutMs", self.session_timeout_ms.to_json(version)),
+            ("supportedProtocols", self.supported_protocols.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClassicProtocol<'a> {
     pub name: Cow<'a, str>,
@@ -141,5 +169,11 @@ impl Encode for ClassicProtocol<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for ClassicProtocol<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("name", self.name.to_json(version)), ("metadata", self.metadata.to_json(version))])
     }
 }

@@ -51,3 +51,13 @@ impl Encode for ConsumerGroupMetadataValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ConsumerGroupMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("epoch", self.epoch.to_json(version))];
+        if self.metadata_hash != 0 {
+            object.push(("metadataHash", self.metadata_hash.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

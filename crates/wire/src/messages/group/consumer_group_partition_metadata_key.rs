@@ -30,3 +30,9 @@ impl Encode for ConsumerGroupPartitionMetadataKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ConsumerGroupPartitionMetadataKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("groupId", self.group_id.to_json(version))])
+    }
+}

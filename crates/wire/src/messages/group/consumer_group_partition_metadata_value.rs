@@ -35,6 +35,12 @@ impl Encode for ConsumerGroupPartitionMetadataValue<'_> {
     }
 }
 
+impl ToJson for ConsumerGroupPartitionMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topics", self.topics.to_json(version))])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicMetadata<'a> {
     pub topic_id: Uuid,
@@ -68,6 +74,17 @@ impl Encode for TopicMetadata<'_> {
     }
 }
 
+impl ToJson for TopicMetadata<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("numPartitions", self.num_partitions.to_json(version)),
+            ("partitionMetadata", self.partition_metadata.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PartitionMetadata<'a> {
     pub partition: i32,
@@ -92,5 +109,11 @@ impl Encode for PartitionMetadata<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for PartitionMetadata<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("partition", self.partition.to_json(version)), ("racks", self.racks.to_json(version))])
     }
 }

@@ -33,3 +33,12 @@ impl Encode for ConsumerGroupRegularExpressionKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ConsumerGroupRegularExpressionKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("regularExpression", self.regular_expression.to_json(version)),
+        ])
+    }
+}

@@ -40,3 +40,13 @@ impl Encode for ConsumerGroupRegularExpressionValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ConsumerGroupRegularExpressionValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topics", self.topics.to_json(version)),
+            ("version", self.version.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+        ])
+    }
+}

@@ -30,3 +30,9 @@ impl Encode for GroupMetadataKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for GroupMetadataKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("group", self.group.to_json(version))])
+    }
+}

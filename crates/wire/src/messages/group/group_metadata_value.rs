@@ -73,6 +73,22 @@ impl Encode for GroupMetadataValue<'_> {
     }
 }
 
+impl ToJson for GroupMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![
+            ("protocolType", self.protocol_type.to_json(version)),
+            ("generation", self.generation.to_json(version)),
+            ("protocol", self.protocol.to_json(version)),
+            ("leader", self.leader.to_json(version)),
+        ];
+        if version >= 2 {
+            object.push(("currentStateTimestamp", self.current_state_timestamp.to_json(version)));
+        }
+        object.push(("members", self.members.to_json(version)));
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemberMetadata<'a> {
     pub member_id: Cow<'a, str>,
@@ -145,5 +161,23 @@ impl Encode for MemberMetadata<'_> {
             writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
+    }
+}
+
+impl ToJson for MemberMetadata<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("memberId", self.member_id.to_json(version))];
+        if version >= 3 {
+            object.push(("groupInstanceId", self.group_instance_id.to_json(version)));
+        }
+        object.push(("clientId", self.client_id.to_json(version)));
+        object.push(("clientHost", self.client_host.to_json(version)));
+        if version >= 1 {
+            object.push(("rebalanceTimeout", self.rebalance_timeout.to_json(version)));
+        }
+        object.push(("sessionTimeout", self.session_timeout.to_json(version)));
+        object.push(("subscription", self.subscription.to_json(version)));
+        object.push(("assignment", self.assignment.to_json(version)));
+        Json::Object(object)
     }
 }

@@ -36,3 +36,13 @@ impl Encode for LegacyOffsetCommitKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for LegacyOffsetCommitKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("group", self.group.to_json(version)),
+            ("topic", self.topic.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

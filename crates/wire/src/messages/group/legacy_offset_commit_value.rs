@@ -36,3 +36,13 @@ impl Encode for LegacyOffsetCommitValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for LegacyOffsetCommitValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("offset", self.offset.to_json(version)),
+            ("metadata", self.metadata.to_json(version)),
+            ("commitTimestamp", self.commit_timestamp.to_json(version)),
+        ])
+    }
+}

@@ -148,6 +148,35 @@ impl<'a> GroupKey<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::LegacyOffsetCommit(_) => LegacyOffsetCommitKey::NAME,
+            Self::OffsetCommit(_) => OffsetCommitKey::NAME,
+            Self::GroupMetadata(_) => GroupMetadataKey::NAME,
+            Self::ConsumerGroupMetadata(_) => ConsumerGroupMetadataKey::NAME,
+            Self::ConsumerGroupPartitionMetadata(_) => ConsumerGroupPartitionMetadataKey::NAME,
+            Self::ConsumerGroupMemberMetadata(_) => ConsumerGroupMemberMetadataKey::NAME,
+            Self::ConsumerGroupTargetAssignmentMetadata(_) => ConsumerGroupTargetAssignmentMetadataKey::NAME,
+            Self::ConsumerGroupTargetAssignmentMember(_) => ConsumerGroupTargetAssignmentMemberKey::NAME,
+            Self::ConsumerGroupCurrentMemberAssignment(_) => ConsumerGroupCurrentMemberAssignmentKey::NAME,
+            Self::ShareGroupMemberMetadata(_) => ShareGroupMemberMetadataKey::NAME,
+            Self::ShareGroupMetadata(_) => ShareGroupMetadataKey::NAME,
+            Self::ShareGroupTargetAssignmentMetadata(_) => ShareGroupTargetAssignmentMetadataKey::NAME,
+            Self::ShareGroupTargetAssignmentMember(_) => ShareGroupTargetAssignmentMemberKey::NAME,
+            Self::ShareGroupCurrentMemberAssignment(_) => ShareGroupCurrentMemberAssignmentKey::NAME,
+            Self::ShareGroupStatePartitionMetadata(_) => ShareGroupStatePartitionMetadataKey::NAME,
+            Self::ConsumerGroupRegularExpression(_) => ConsumerGroupRegularExpressionKey::NAME,
+            Self::StreamsGroupMetadata(_) => StreamsGroupMetadataKey::NAME,
+            Self::StreamsGroupMemberMetadata(_) => StreamsGroupMemberMetadataKey::NAME,
+            Self::StreamsGroupTargetAssignmentMetadata(_) => StreamsGroupTargetAssignmentMetadataKey::NAME,
+            Self::StreamsGroupTargetAssignmentMember(_) => StreamsGroupTargetAssignmentMemberKey::NAME,
+            Self::StreamsGroupCurrentMemberAssignment(_) => StreamsGroupCurrentMemberAssignmentKey::NAME,
+            Self::StreamsGroupTopology(_) => StreamsGroupTopologyKey::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -232,6 +261,35 @@ impl Encode for GroupKey<'_> {
             Self::StreamsGroupTargetAssignmentMember(message) => message.encode(writer, version),
             Self::StreamsGroupCurrentMemberAssignment(message) => message.encode(writer, version),
             Self::StreamsGroupTopology(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for GroupKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::LegacyOffsetCommit(message) => message.to_json(version),
+            Self::OffsetCommit(message) => message.to_json(version),
+            Self::GroupMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupPartitionMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupMemberMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::ConsumerGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::ShareGroupMemberMetadata(message) => message.to_json(version),
+            Self::ShareGroupMetadata(message) => message.to_json(version),
+            Self::ShareGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::ShareGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::ShareGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::ShareGroupStatePartitionMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupRegularExpression(message) => message.to_json(version),
+            Self::StreamsGroupMetadata(message) => message.to_json(version),
+            Self::StreamsGroupMemberMetadata(message) => message.to_json(version),
+            Self::StreamsGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::StreamsGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::StreamsGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::StreamsGroupTopology(message) => message.to_json(version),
         }
     }
 }
@@ -424,6 +482,35 @@ impl<'a> GroupValue<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::LegacyOffsetCommit(_) => LegacyOffsetCommitValue::NAME,
+            Self::OffsetCommit(_) => OffsetCommitValue::NAME,
+            Self::GroupMetadata(_) => GroupMetadataValue::NAME,
+            Self::ConsumerGroupMetadata(_) => ConsumerGroupMetadataValue::NAME,
+            Self::ConsumerGroupPartitionMetadata(_) => ConsumerGroupPartitionMetadataValue::NAME,
+            Self::ConsumerGroupMemberMetadata(_) => ConsumerGroupMemberMetadataValue::NAME,
+            Self::ConsumerGroupTargetAssignmentMetadata(_) => ConsumerGroupTargetAssignmentMetadataValue::NAME,
+            Self::ConsumerGroupTargetAssignmentMember(_) => ConsumerGroupTargetAssignmentMemberValue::NAME,
+            Self::ConsumerGroupCurrentMemberAssignment(_) => ConsumerGroupCurrentMemberAssignmentValue::NAME,
+            Self::ShareGroupMemberMetadata(_) => ShareGroupMemberMetadataValue::NAME,
+            Self::ShareGroupMetadata(_) => ShareGroupMetadataValue::NAME,
+            Self::ShareGroupTargetAssignmentMetadata(_) => ShareGroupTargetAssignmentMetadataValue::NAME,
+            Self::ShareGroupTargetAssignmentMember(_) => ShareGroupTargetAssignmentMemberValue::NAME,
+            Self::ShareGroupCurrentMemberAssignment(_) => ShareGroupCurrentMemberAssignmentValue::NAME,
+            Self::ShareGroupStatePartitionMetadata(_) => ShareGroupStatePartitionMetadataValue::NAME,
+            Self::ConsumerGroupRegularExpression(_) => ConsumerGroupRegularExpressionValue::NAME,
+            Self::StreamsGroupMetadata(_) => StreamsGroupMetadataValue::NAME,
+            Self::StreamsGroupMemberMetadata(_) => StreamsGroupMemberMetadataValue::NAME,
+            Self::StreamsGroupTargetAssignmentMetadata(_) => StreamsGroupTargetAssignmentMetadataValue::NAME,
+            Self::StreamsGroupTargetAssignmentMember(_) => StreamsGroupTargetAssignmentMemberValue::NAME,
+            Self::StreamsGroupCurrentMemberAssignment(_) => StreamsGroupCurrentMemberAssignmentValue::NAME,
+            Self::StreamsGroupTopology(_) => StreamsGroupTopologyValue::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -508,6 +595,35 @@ impl Encode for GroupValue<'_> {
             Self::StreamsGroupTargetAssignmentMember(message) => message.encode(writer, version),
             Self::StreamsGroupCurrentMemberAssignment(message) => message.encode(writer, version),
             Self::StreamsGroupTopology(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for GroupValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::LegacyOffsetCommit(message) => message.to_json(version),
+            Self::OffsetCommit(message) => message.to_json(version),
+            Self::GroupMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupPartitionMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupMemberMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::ConsumerGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::ShareGroupMemberMetadata(message) => message.to_json(version),
+            Self::ShareGroupMetadata(message) => message.to_json(version),
+            Self::ShareGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::ShareGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::ShareGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::ShareGroupStatePartitionMetadata(message) => message.to_json(version),
+            Self::ConsumerGroupRegularExpression(message) => message.to_json(version),
+            Self::StreamsGroupMetadata(message) => message.to_json(version),
+            Self::StreamsGroupMemberMetadata(message) => message.to_json(version),
+            Self::StreamsGroupTargetAssignmentMetadata(message) => message.to_json(version),
+            Self::StreamsGroupTargetAssignmentMember(message) => message.to_json(version),
+            Self::StreamsGroupCurrentMemberAssignment(message) => message.to_json(version),
+            Self::StreamsGroupTopology(message) => message.to_json(version),
         }
     }
 }

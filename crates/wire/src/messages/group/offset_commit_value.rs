@@ -91,3 +91,21 @@ impl Encode for OffsetCommitValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for OffsetCommitValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("offset", self.offset.to_json(version))];
+        if version >= 3 {
+            object.push(("leaderEpoch", self.leader_epoch.to_json(version)));
+        }
+        object.push(("metadata", self.metadata.to_json(version)));
+        object.push(("commitTimestamp", self.commit_timestamp.to_json(version)));
+        if (1..=1).contains(&version) {
+            object.push(("expireTimestamp", self.expire_timestamp.to_json(version)));
+        }
+        if version >= 4 && !self.topic_id.is_zero() {
+            object.push(("topicId", self.topic_id.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

@@ -44,6 +44,17 @@ impl Encode for ShareGroupCurrentMemberAssignmentValue<'_> {
     }
 }
 
+impl ToJson for ShareGroupCurrentMemberAssignmentValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartitions<'a> {
     pub topic_id: Uuid,
@@ -71,5 +82,14 @@ impl Encode for TopicPartitions<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicPartitions<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

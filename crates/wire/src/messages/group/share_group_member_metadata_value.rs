@@ -43,3 +43,14 @@ impl Encode for ShareGroupMemberMetadataValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ShareGroupMemberMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+        ])
+    }
+}

@@ -37,3 +37,12 @@ impl Encode for ShareGroupMetadataValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ShareGroupMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("metadataHash", self.metadata_hash.to_json(version)),
+        ])
+    }
+}

@@ -41,6 +41,16 @@ impl Encode for ShareGroupStatePartitionMetadataValue<'_> {
     }
 }
 
+impl ToJson for ShareGroupStatePartitionMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("initializingTopics", self.initializing_topics.to_json(version)),
+            ("initializedTopics", self.initialized_topics.to_json(version)),
+            ("deletingTopics", self.deleting_topics.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartitionsInfo<'a> {
     pub topic_id: Uuid,
@@ -74,6 +84,16 @@ impl Encode for TopicPartitionsInfo<'_> {
     }
 }
 
+impl ToJson for TopicPartitionsInfo<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicInfo<'a> {
     pub topic_id: Uuid,
@@ -98,5 +118,11 @@ impl Encode for TopicInfo<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicInfo<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicId", self.topic_id.to_json(version)), ("topicName", self.topic_name.to_json(version))])
     }
 }

@@ -35,6 +35,12 @@ impl Encode for ShareGroupTargetAssignmentMemberValue<'_> {
     }
 }
 
+impl ToJson for ShareGroupTargetAssignmentMemberValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicPartitions", self.topic_partitions.to_json(version))])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartition<'a> {
     pub topic_id: Uuid,
@@ -62,5 +68,14 @@ impl Encode for TopicPartition<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicPartition<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

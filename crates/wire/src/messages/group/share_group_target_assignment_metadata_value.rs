@@ -51,3 +51,13 @@ impl Encode for ShareGroupTargetAssignmentMetadataValue<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ShareGroupTargetAssignmentMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("assignmentEpoch", self.assignment_epoch.to_json(version))];
+        if self.assignment_timestamp != 0 {
+            object.push(("assignmentTimestamp", self.assignment_timestamp.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

@@ -33,3 +33,9 @@ impl Encode for StreamsGroupCurrentMemberAssignmentKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for StreamsGroupCurrentMemberAssignmentKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("groupId", self.group_id.to_json(version)), ("memberId", self.member_id.to_json(version))])
+    }
+}

@@ -59,6 +59,22 @@ impl Encode for StreamsGroupCurrentMemberAssignmentValue<'_> {
     }
 }
 
+impl ToJson for StreamsGroupCurrentMemberAssignmentValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("activeTasks", self.active_tasks.to_json(version)),
+            ("standbyTasks", self.standby_tasks.to_json(version)),
+            ("warmupTasks", self.warmup_tasks.to_json(version)),
+            ("activeTasksPendingRevocation", self.active_tasks_pending_revocation.to_json(version)),
+            ("standbyTasksPendingRevocation", self.standby_tasks_pending_revocation.to_json(version)),
+            ("warmupTasksPendingRevocation", self.warmup_tasks_pending_revocation.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskIds<'a> {
     pub subtopology_id: Cow<'a, str>,
@@ -117,5 +133,18 @@ impl Encode for TaskIds<'_> {
         }
         writer.unknown_tags(&self.unknown_tags, 1..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TaskIds<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ];
+        if self.assignment_epochs != Some(Default::default()) {
+            object.push(("assignmentEpochs", self.assignment_epochs.to_json(version)));
+        }
+        Json::Object(object)
     }
 }

@@ -76,6 +76,22 @@ impl Encode for StreamsGroupMemberMetadataValue<'_> {
     }
 }
 
+impl ToJson for StreamsGroupMemberMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("topologyEpoch", self.topology_epoch.to_json(version)),
+            ("processId", self.process_id.to_json(version)),
+            ("userEndpoint", self.user_endpoint.to_json(version)),
+            ("clientTags", self.client_tags.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoint<'a> {
     pub host: Cow<'a, str>,
@@ -103,6 +119,12 @@ impl Encode for Endpoint<'_> {
     }
 }
 
+impl ToJson for Endpoint<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("host", self.host.to_json(version)), ("port", self.port.to_json(version))])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeyValue<'a> {
     pub key: Cow<'a, str>,
@@ -127,5 +149,11 @@ impl Encode for KeyValue<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for KeyValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("key", self.key.to_json(version)), ("value", self.value.to_json(version))])
     }
 }

@@ -99,6 +99,26 @@ impl Encode for StreamsGroupMetadataValue<'_> {
     }
 }
 
+impl ToJson for StreamsGroupMetadataValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object =
+            vec![("epoch", self.epoch.to_json(version)), ("metadataHash", self.metadata_hash.to_json(version))];
+        if self.validated_topology_epoch != -1 {
+            object.push(("validatedTopologyEpoch", self.validated_topology_epoch.to_json(version)));
+        }
+        if self.last_assignment_configs != Some(Default::default()) {
+            object.push(("lastAssignmentConfigs", self.last_assignment_configs.to_json(version)));
+        }
+        if self.stored_description_topology_epoch != -1 {
+            object.push(("storedDescriptionTopologyEpoch", self.stored_description_topology_epoch.to_json(version)));
+        }
+        if self.failed_description_topology_epoch != -1 {
+            object.push(("failedDescriptionTopologyEpoch", self.failed_description_topology_epoch.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LastAssignmentConfig<'a> {
     pub key: Cow<'a, str>,
@@ -123,5 +143,11 @@ impl Encode for LastAssignmentConfig<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for LastAssignmentConfig<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("key", self.key.to_json(version)), ("value", self.value.to_json(version))])
     }
 }

@@ -41,6 +41,16 @@ impl Encode for StreamsGroupTargetAssignmentMemberValue<'_> {
     }
 }
 
+impl ToJson for StreamsGroupTargetAssignmentMemberValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("activeTasks", self.active_tasks.to_json(version)),
+            ("standbyTasks", self.standby_tasks.to_json(version)),
+            ("warmupTasks", self.warmup_tasks.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskIds<'a> {
     pub subtopology_id: Cow<'a, str>,
@@ -68,5 +78,14 @@ impl Encode for TaskIds<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TaskIds<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

@@ -30,3 +30,9 @@ impl Encode for StreamsGroupTargetAssignmentMetadataKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for StreamsGroupTargetAssignmentMetadataKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("groupId", self.group_id.to_json(version))])
+    }
+}

@@ -38,6 +38,15 @@ impl Encode for StreamsGroupTopologyValue<'_> {
     }
 }
 
+impl ToJson for StreamsGroupTopologyValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("subtopologies", self.subtopologies.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Subtopology<'a> {
     pub subtopology_id: Cow<'a, str>,
@@ -80,6 +89,20 @@ impl Encode for Subtopology<'_> {
     }
 }
 
+impl ToJson for Subtopology<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("stateChangelogTopics", self.state_changelog_topics.to_json(version)),
+            ("repartitionSinkTopics", self.repartition_sink_topics.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+            ("copartitionGroups", self.copartition_groups.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CopartitionGroup<'a> {
     pub source_topics: Vec<i16>,
@@ -119,6 +142,16 @@ impl Encode for CopartitionGroup<'_> {
     }
 }
 
+impl ToJson for CopartitionGroup<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicConfig<'a> {
     pub key: Cow<'a, str>,
@@ -143,6 +176,12 @@ impl Encode for TopicConfig<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicConfig<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("key", self.key.to_json(version)), ("value", self.value.to_json(version))])
     }
 }
 
@@ -176,5 +215,16 @@ impl Encode for TopicInfo<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicInfo<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+            ("replicationFactor", self.replication_factor.to_json(version)),
+            ("topicConfigs", self.topic_configs.to_json(version)),
+        ])
     }
 }

@@ -48,3 +48,13 @@ impl Encode for AbortTransactionRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for AbortTransactionRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![];
+        if self.reason.is_some() {
+            object.push(("reason", self.reason.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

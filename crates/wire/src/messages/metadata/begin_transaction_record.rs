@@ -48,3 +48,13 @@ impl Encode for BeginTransactionRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for BeginTransactionRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![];
+        if self.name.is_some() {
+            object.push(("name", self.name.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

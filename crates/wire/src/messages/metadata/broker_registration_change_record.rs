@@ -103,3 +103,23 @@ impl Encode for BrokerRegistrationChangeRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for BrokerRegistrationChangeRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object =
+            vec![("brokerId", self.broker_id.to_json(version)), ("brokerEpoch", self.broker_epoch.to_json(version))];
+        if self.fenced != 0 {
+            object.push(("fenced", self.fenced.to_json(version)));
+        }
+        if version >= 1 && self.in_controlled_shutdown != 0 {
+            object.push(("inControlledShutdown", self.in_controlled_shutdown.to_json(version)));
+        }
+        if version >= 2 && !self.log_dirs.is_empty() {
+            object.push(("logDirs", self.log_dirs.to_json(version)));
+        }
+        if version >= 3 && self.cordoned_log_dirs.is_some() {
+            object.push(("cordonedLogDirs", self.cordoned_log_dirs.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

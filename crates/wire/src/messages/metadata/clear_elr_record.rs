@@ -34,3 +34,9 @@ impl Encode for ClearElrRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ClearElrRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicName", self.topic_name.to_json(version))])
+    }
+}

@@ -44,6 +44,17 @@ impl Encode for ClientQuotaRecord<'_> {
     }
 }
 
+impl ToJson for ClientQuotaRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("entity", self.entity.to_json(version)),
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+            ("remove", self.remove.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EntityData<'a> {
     pub entity_type: Cow<'a, str>,
@@ -68,5 +79,14 @@ impl Encode for EntityData<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for EntityData<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("entityType", self.entity_type.to_json(version)),
+            ("entityName", self.entity_name.to_json(version)),
+        ])
     }
 }

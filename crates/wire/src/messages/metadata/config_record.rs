@@ -43,3 +43,14 @@ impl Encode for ConfigRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ConfigRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("resourceType", self.resource_type.to_json(version)),
+            ("resourceName", self.resource_name.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
+    }
+}

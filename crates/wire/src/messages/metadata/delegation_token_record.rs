@@ -52,3 +52,17 @@ impl Encode for DelegationTokenRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for DelegationTokenRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("owner", self.owner.to_json(version)),
+            ("requester", self.requester.to_json(version)),
+            ("renewers", self.renewers.to_json(version)),
+            ("issueTimestamp", self.issue_timestamp.to_json(version)),
+            ("maxTimestamp", self.max_timestamp.to_json(version)),
+            ("expirationTimestamp", self.expiration_timestamp.to_json(version)),
+            ("tokenId", self.token_id.to_json(version)),
+        ])
+    }
+}

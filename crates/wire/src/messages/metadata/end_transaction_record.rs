@@ -31,3 +31,9 @@ impl Encode for EndTransactionRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for EndTransactionRecord<'_> {
+    fn to_json(&self, _version: i16) -> Json {
+        Json::Object(vec![])
+    }
+}

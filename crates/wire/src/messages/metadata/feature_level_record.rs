@@ -37,3 +37,9 @@ impl Encode for FeatureLevelRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for FeatureLevelRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("name", self.name.to_json(version)), ("featureLevel", self.feature_level.to_json(version))])
+    }
+}

@@ -37,3 +37,9 @@ impl Encode for FenceBrokerRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for FenceBrokerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("id", self.id.to_json(version)), ("epoch", self.epoch.to_json(version))])
+    }
+}

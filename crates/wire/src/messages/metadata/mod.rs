@@ -124,6 +124,40 @@ impl<'a> MetadataRecord<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RegisterBroker(_) => RegisterBrokerRecord::NAME,
+            Self::UnregisterBroker(_) => UnregisterBrokerRecord::NAME,
+            Self::Topic(_) => TopicRecord::NAME,
+            Self::Partition(_) => PartitionRecord::NAME,
+            Self::Config(_) => ConfigRecord::NAME,
+            Self::PartitionChange(_) => PartitionChangeRecord::NAME,
+            Self::FenceBroker(_) => FenceBrokerRecord::NAME,
+            Self::UnfenceBroker(_) => UnfenceBrokerRecord::NAME,
+            Self::RemoveTopic(_) => RemoveTopicRecord::NAME,
+            Self::DelegationToken(_) => DelegationTokenRecord::NAME,
+            Self::UserScramCredential(_) => UserScramCredentialRecord::NAME,
+            Self::FeatureLevel(_) => FeatureLevelRecord::NAME,
+            Self::ClientQuota(_) => ClientQuotaRecord::NAME,
+            Self::ProducerIds(_) => ProducerIdsRecord::NAME,
+            Self::BrokerRegistrationChange(_) => BrokerRegistrationChangeRecord::NAME,
+            Self::AccessControlEntry(_) => AccessControlEntryRecord::NAME,
+            Self::RemoveAccessControlEntry(_) => RemoveAccessControlEntryRecord::NAME,
+            Self::NoOp(_) => NoOpRecord::NAME,
+            Self::ZkMigrationState(_) => ZkMigrationStateRecord::NAME,
+            Self::RemoveUserScramCredential(_) => RemoveUserScramCredentialRecord::NAME,
+            Self::BeginTransaction(_) => BeginTransactionRecord::NAME,
+            Self::EndTransaction(_) => EndTransactionRecord::NAME,
+            Self::AbortTransaction(_) => AbortTransactionRecord::NAME,
+            Self::RemoveDelegationToken(_) => RemoveDelegationTokenRecord::NAME,
+            Self::RegisterController(_) => RegisterControllerRecord::NAME,
+            Self::ClearElr(_) => ClearElrRecord::NAME,
+            Self::UnregisterController(_) => UnregisterControllerRecord::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -223,6 +257,40 @@ impl Encode for MetadataRecord<'_> {
             Self::RegisterController(message) => message.encode(writer, version),
             Self::ClearElr(message) => message.encode(writer, version),
             Self::UnregisterController(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for MetadataRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::RegisterBroker(message) => message.to_json(version),
+            Self::UnregisterBroker(message) => message.to_json(version),
+            Self::Topic(message) => message.to_json(version),
+            Self::Partition(message) => message.to_json(version),
+            Self::Config(message) => message.to_json(version),
+            Self::PartitionChange(message) => message.to_json(version),
+            Self::FenceBroker(message) => message.to_json(version),
+            Self::UnfenceBroker(message) => message.to_json(version),
+            Self::RemoveTopic(message) => message.to_json(version),
+            Self::DelegationToken(message) => message.to_json(version),
+            Self::UserScramCredential(message) => message.to_json(version),
+            Self::FeatureLevel(message) => message.to_json(version),
+            Self::ClientQuota(message) => message.to_json(version),
+            Self::ProducerIds(message) => message.to_json(version),
+            Self::BrokerRegistrationChange(message) => message.to_json(version),
+            Self::AccessControlEntry(message) => message.to_json(version),
+            Self::RemoveAccessControlEntry(message) => message.to_json(version),
+            Self::NoOp(message) => message.to_json(version),
+            Self::ZkMigrationState(message) => message.to_json(version),
+            Self::RemoveUserScramCredential(message) => message.to_json(version),
+            Self::BeginTransaction(message) => message.to_json(version),
+            Self::EndTransaction(message) => message.to_json(version),
+            Self::AbortTransaction(message) => message.to_json(version),
+            Self::RemoveDelegationToken(message) => message.to_json(version),
+            Self::RegisterController(message) => message.to_json(version),
+            Self::ClearElr(message) => message.to_json(version),
+            Self::UnregisterController(message) => message.to_json(version),
         }
     }
 }

@@ -31,3 +31,9 @@ impl Encode for NoOpRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for NoOpRecord<'_> {
+    fn to_json(&self, _version: i16) -> Json {
+        Json::Object(vec![])
+    }
+}

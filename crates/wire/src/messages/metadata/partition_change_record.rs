@@ -195,3 +195,38 @@ impl Encode for PartitionChangeRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for PartitionChangeRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object =
+            vec![("partitionId", self.partition_id.to_json(version)), ("topicId", self.topic_id.to_json(version))];
+        if self.isr.is_some() {
+            object.push(("isr", self.isr.to_json(version)));
+        }
+        if self.leader != -2 {
+            object.push(("leader", self.leader.to_json(version)));
+        }
+        if self.replicas.is_some() {
+            object.push(("replicas", self.replicas.to_json(version)));
+        }
+        if self.removing_replicas.is_some() {
+            object.push(("removingReplicas", self.removing_replicas.to_json(version)));
+        }
+        if self.adding_replicas.is_some() {
+            object.push(("addingReplicas", self.adding_replicas.to_json(version)));
+        }
+        if self.leader_recovery_state != -1 {
+            object.push(("leaderRecoveryState", self.leader_recovery_state.to_json(version)));
+        }
+        if version >= 1 && self.directories.is_some() {
+            object.push(("directories", self.directories.to_json(version)));
+        }
+        if version >= 2 && self.eligible_leader_replicas.is_some() {
+            object.push(("eligibleLeaderReplicas", self.eligible_leader_replicas.to_json(version)));
+        }
+        if version >= 2 && self.last_known_elr.is_some() {
+            object.push(("lastKnownElr", self.last_known_elr.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

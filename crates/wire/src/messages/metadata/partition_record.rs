@@ -155,3 +155,32 @@ impl Encode for PartitionRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for PartitionRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![
+            ("partitionId", self.partition_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("replicas", self.replicas.to_json(version)),
+            ("isr", self.isr.to_json(version)),
+            ("removingReplicas", self.removing_replicas.to_json(version)),
+            ("addingReplicas", self.adding_replicas.to_json(version)),
+            ("leader", self.leader.to_json(version)),
+        ];
+        if self.leader_recovery_state != 0 {
+            object.push(("leaderRecoveryState", self.leader_recovery_state.to_json(version)));
+        }
+        object.push(("leaderEpoch", self.leader_epoch.to_json(version)));
+        object.push(("partitionEpoch", self.partition_epoch.to_json(version)));
+        if version >= 1 {
+            object.push(("directories", self.directories.to_json(version)));
+        }
+        if version >= 2 && self.eligible_leader_replicas.is_some() {
+            object.push(("eligibleLeaderReplicas", self.eligible_leader_replicas.to_json(version)));
+        }
+        if version >= 2 && self.last_known_elr.is_some() {
+            object.push(("lastKnownElr", self.last_known_elr.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}

@@ -51,3 +51,13 @@ impl Encode for ProducerIdsRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ProducerIdsRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+            ("nextProducerId", self.next_producer_id.to_json(version)),
+        ])
+    }
+}

@@ -134,6 +134,31 @@ impl Encode for RegisterBrokerRecord<'_> {
     }
 }
 
+impl ToJson for RegisterBrokerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("brokerId", self.broker_id.to_json(version))];
+        if version >= 2 {
+            object.push(("isMigratingZkBroker", self.is_migrating_zk_broker.to_json(version)));
+        }
+        object.push(("incarnationId", self.incarnation_id.to_json(version)));
+        object.push(("brokerEpoch", self.broker_epoch.to_json(version)));
+        object.push(("endPoints", self.end_points.to_json(version)));
+        object.push(("features", self.features.to_json(version)));
+        object.push(("rack", self.rack.to_json(version)));
+        object.push(("fenced", self.fenced.to_json(version)));
+        if version >= 1 {
+            object.push(("inControlledShutdown", self.in_controlled_shutdown.to_json(version)));
+        }
+        if version >= 3 && !self.log_dirs.is_empty() {
+            object.push(("logDirs", self.log_dirs.to_json(version)));
+        }
+        if version >= 4 && self.cordoned_log_dirs.is_some() {
+            object.push(("cordonedLogDirs", self.cordoned_log_dirs.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrokerEndpoint<'a> {
     pub name: Cow<'a, str>,
@@ -167,6 +192,17 @@ impl Encode for BrokerEndpoint<'_> {
     }
 }
 
+impl ToJson for BrokerEndpoint<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrokerFeature<'a> {
     pub name: Cow<'a, str>,
@@ -194,5 +230,15 @@ impl Encode for BrokerFeature<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for BrokerFeature<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

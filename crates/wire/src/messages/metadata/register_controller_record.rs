@@ -47,6 +47,18 @@ impl Encode for RegisterControllerRecord<'_> {
     }
 }
 
+impl ToJson for RegisterControllerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("controllerId", self.controller_id.to_json(version)),
+            ("incarnationId", self.incarnation_id.to_json(version)),
+            ("zkMigrationReady", self.zk_migration_ready.to_json(version)),
+            ("endPoints", self.end_points.to_json(version)),
+            ("features", self.features.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ControllerEndpoint<'a> {
     pub name: Cow<'a, str>,
@@ -80,6 +92,17 @@ impl Encode for ControllerEndpoint<'_> {
     }
 }
 
+impl ToJson for ControllerEndpoint<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ControllerFeature<'a> {
     pub name: Cow<'a, str>,
@@ -107,5 +130,15 @@ impl Encode for ControllerFeature<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for ControllerFeature<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

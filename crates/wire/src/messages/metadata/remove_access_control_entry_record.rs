@@ -34,3 +34,9 @@ impl Encode for RemoveAccessControlEntryRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for RemoveAccessControlEntryRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("id", self.id.to_json(version))])
+    }
+}

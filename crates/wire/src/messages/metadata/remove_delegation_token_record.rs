@@ -34,3 +34,9 @@ impl Encode for RemoveDelegationTokenRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for RemoveDelegationTokenRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("tokenId", self.token_id.to_json(version))])
+    }
+}

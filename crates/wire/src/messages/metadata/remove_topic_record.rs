@@ -34,3 +34,9 @@ impl Encode for RemoveTopicRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for RemoveTopicRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicId", self.topic_id.to_json(version))])
+    }
+}

@@ -37,3 +37,9 @@ impl Encode for RemoveUserScramCredentialRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for RemoveUserScramCredentialRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("name", self.name.to_json(version)), ("mechanism", self.mechanism.to_json(version))])
+    }
+}

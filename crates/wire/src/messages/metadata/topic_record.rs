@@ -37,3 +37,9 @@ impl Encode for TopicRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for TopicRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("name", self.name.to_json(version)), ("topicId", self.topic_id.to_json(version))])
+    }
+}

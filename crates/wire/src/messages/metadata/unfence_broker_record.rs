@@ -37,3 +37,9 @@ impl Encode for UnfenceBrokerRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for UnfenceBrokerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("id", self.id.to_json(version)), ("epoch", self.epoch.to_json(version))])
+    }
+}

@@ -37,3 +37,12 @@ impl Encode for UnregisterBrokerRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for UnregisterBrokerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+        ])
+    }
+}

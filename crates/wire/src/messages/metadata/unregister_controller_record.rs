@@ -34,3 +34,9 @@ impl Encode for UnregisterControllerRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for UnregisterControllerRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("controllerId", self.controller_id.to_json(version))])
+    }
+}

@@ -49,3 +49,16 @@ impl Encode for UserScramCredentialRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for UserScramCredentialRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("mechanism", self.mechanism.to_json(version)),
+            ("salt", self.salt.to_json(version)),
+            ("storedKey", self.stored_key.to_json(version)),
+            ("serverKey", self.server_key.to_json(version)),
+            ("iterations", self.iterations.to_json(version)),
+        ])
+    }
+}

@@ -34,3 +34,9 @@ impl Encode for ZkMigrationStateRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ZkMigrationStateRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("zkMigrationState", self.zk_migration_state.to_json(version))])
+    }
+}

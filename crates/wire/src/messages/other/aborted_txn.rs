@@ -39,3 +39,14 @@ impl Encode for AbortedTxn {
         Ok(())
     }
 }
+
+impl ToJson for AbortedTxn {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("producerId", self.producer_id.to_json(version)),
+            ("firstOffset", self.first_offset.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("lastStableOffset", self.last_stable_offset.to_json(version)),
+        ])
+    }
+}

@@ -34,6 +34,15 @@ impl Encode for ConsumerProtocolAssignment<'_> {
     }
 }
 
+impl ToJson for ConsumerProtocolAssignment<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+            ("userData", self.user_data.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartition<'a> {
     pub topic: Cow<'a, str>,
@@ -57,5 +66,11 @@ impl Encode for TopicPartition<'_> {
             Ok(())
         })?;
         Ok(())
+    }
+}
+
+impl ToJson for TopicPartition<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topic", self.topic.to_json(version)), ("partitions", self.partitions.to_json(version))])
     }
 }

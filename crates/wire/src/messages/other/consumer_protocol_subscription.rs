@@ -70,6 +70,22 @@ impl Encode for ConsumerProtocolSubscription<'_> {
     }
 }
 
+impl ToJson for ConsumerProtocolSubscription<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("topics", self.topics.to_json(version)), ("userData", self.user_data.to_json(version))];
+        if version >= 1 {
+            object.push(("ownedPartitions", self.owned_partitions.to_json(version)));
+        }
+        if version >= 2 {
+            object.push(("generationId", self.generation_id.to_json(version)));
+        }
+        if version >= 3 {
+            object.push(("rackId", self.rack_id.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartition<'a> {
     /// From version 1.
@@ -109,5 +125,18 @@ impl Encode for TopicPartition<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+impl ToJson for TopicPartition<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![];
+        if version >= 1 {
+            object.push(("topic", self.topic.to_json(version)));
+        }
+        if version >= 1 {
+            object.push(("partitions", self.partitions.to_json(version)));
+        }
+        Json::Object(object)
     }
 }

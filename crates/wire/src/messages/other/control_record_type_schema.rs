@@ -30,3 +30,9 @@ impl Encode for ControlRecordTypeSchema {
         Ok(())
     }
 }
+
+impl ToJson for ControlRecordTypeSchema {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("type", self.r#type.to_json(version))])
+    }
+}

@@ -40,3 +40,13 @@ impl Encode for DefaultPrincipalData<'_> {
         Ok(())
     }
 }
+
+impl ToJson for DefaultPrincipalData<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("type", self.r#type.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("tokenAuthenticated", self.token_authenticated.to_json(version)),
+        ])
+    }
+}

@@ -30,3 +30,9 @@ impl Encode for EndTxnMarker {
         Ok(())
     }
 }
+
+impl ToJson for EndTxnMarker {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("coordinatorEpoch", self.coordinator_epoch.to_json(version))])
+    }
+}

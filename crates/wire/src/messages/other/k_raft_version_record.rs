@@ -37,3 +37,12 @@ impl Encode for KRaftVersionRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for KRaftVersionRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("kRaftVersion", self.k_raft_version.to_json(version)),
+        ])
+    }
+}

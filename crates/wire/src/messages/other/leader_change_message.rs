@@ -44,6 +44,17 @@ impl Encode for LeaderChangeMessage<'_> {
     }
 }
 
+impl ToJson for LeaderChangeMessage<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("leaderId", self.leader_id.to_json(version)),
+            ("voters", self.voters.to_json(version)),
+            ("grantingVoters", self.granting_voters.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Voter<'a> {
     pub voter_id: i32,
@@ -76,5 +87,15 @@ impl Encode for Voter<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for Voter<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("voterId", self.voter_id.to_json(version))];
+        if version >= 1 {
+            object.push(("voterDirectoryId", self.voter_directory_id.to_json(version)));
+        }
+        Json::Object(object)
     }
 }

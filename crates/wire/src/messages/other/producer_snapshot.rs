@@ -34,6 +34,15 @@ impl Encode for ProducerSnapshot {
     }
 }
 
+impl ToJson for ProducerSnapshot {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("crc", self.crc.to_json(version)),
+            ("producerEntries", self.producer_entries.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProducerEntry {
     pub producer_id: i64,
@@ -72,5 +81,20 @@ impl Encode for ProducerEntry {
         writer.i32(self.coordinator_epoch);
         writer.i64(self.current_txn_first_offset);
         Ok(())
+    }
+}
+
+impl ToJson for ProducerEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("producerId", self.producer_id.to_json(version)),
+            ("epoch", self.epoch.to_json(version)),
+            ("lastSequence", self.last_sequence.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("offsetDelta", self.offset_delta.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+            ("coordinatorEpoch", self.coordinator_epoch.to_json(version)),
+            ("currentTxnFirstOffset", self.current_txn_first_offset.to_json(version)),
+        ])
     }
 }

@@ -100,6 +100,28 @@ impl Encode for QuorumStateData<'_> {
     }
 }
 
+impl ToJson for QuorumStateData<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![];
+        if version <= 0 {
+            object.push(("clusterId", self.cluster_id.to_json(version)));
+        }
+        object.push(("leaderId", self.leader_id.to_json(version)));
+        object.push(("leaderEpoch", self.leader_epoch.to_json(version)));
+        object.push(("votedId", self.voted_id.to_json(version)));
+        if version >= 1 {
+            object.push(("votedDirectoryId", self.voted_directory_id.to_json(version)));
+        }
+        if version <= 0 {
+            object.push(("appliedOffset", self.applied_offset.to_json(version)));
+        }
+        if version <= 0 {
+            object.push(("currentVoters", self.current_voters.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Voter<'a> {
     /// Up to version 0.
@@ -129,5 +151,15 @@ impl Encode for Voter<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for Voter<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![];
+        if version <= 0 {
+            object.push(("voterId", self.voter_id.to_json(version)));
+        }
+        Json::Object(object)
     }
 }

@@ -47,3 +47,14 @@ impl Encode for RequestHeader<'_> {
         Ok(())
     }
 }
+
+impl ToJson for RequestHeader<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("requestApiKey", self.request_api_key.to_json(version)),
+            ("requestApiVersion", self.request_api_version.to_json(version)),
+            ("correlationId", self.correlation_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+        ])
+    }
+}

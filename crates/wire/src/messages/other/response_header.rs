@@ -38,3 +38,9 @@ impl Encode for ResponseHeader<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ResponseHeader<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("correlationId", self.correlation_id.to_json(version))])
+    }
+}

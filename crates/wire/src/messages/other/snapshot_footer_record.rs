@@ -34,3 +34,9 @@ impl Encode for SnapshotFooterRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for SnapshotFooterRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("version", self.version.to_json(version))])
+    }
+}

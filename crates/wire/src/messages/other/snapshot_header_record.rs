@@ -37,3 +37,12 @@ impl Encode for SnapshotHeaderRecord<'_> {
         Ok(())
     }
 }
+
+impl ToJson for SnapshotHeaderRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("lastContainedLogTimestamp", self.last_contained_log_timestamp.to_json(version)),
+        ])
+    }
+}

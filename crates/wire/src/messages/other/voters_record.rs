@@ -38,6 +38,12 @@ impl Encode for VotersRecord<'_> {
     }
 }
 
+impl ToJson for VotersRecord<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("version", self.version.to_json(version)), ("voters", self.voters.to_json(version))])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Voter<'a> {
     pub voter_id: i32,
@@ -71,6 +77,17 @@ impl Encode for Voter<'_> {
     }
 }
 
+impl ToJson for Voter<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("voterId", self.voter_id.to_json(version)),
+            ("voterDirectoryId", self.voter_directory_id.to_json(version)),
+            ("endpoints", self.endpoints.to_json(version)),
+            ("kRaftVersionFeature", self.k_raft_version_feature.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoint<'a> {
     pub name: Cow<'a, str>,
@@ -101,6 +118,16 @@ impl Encode for Endpoint<'_> {
     }
 }
 
+impl ToJson for Endpoint<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+        ])
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KRaftVersionFeature<'a> {
     pub min_supported_version: i16,
@@ -125,5 +152,14 @@ impl Encode for KRaftVersionFeature<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for KRaftVersionFeature<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

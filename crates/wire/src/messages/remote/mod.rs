@@ -32,6 +32,17 @@ impl<'a> RemoteRecord<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RemoteLogSegmentMetadata(_) => RemoteLogSegmentMetadataRecord::NAME,
+            Self::RemoteLogSegmentMetadataUpdate(_) => RemoteLogSegmentMetadataUpdateRecord::NAME,
+            Self::RemotePartitionDeleteMetadata(_) => RemotePartitionDeleteMetadataRecord::NAME,
+            Self::RemoteLogSegmentMetadataSnapshot(_) => RemoteLogSegmentMetadataSnapshotRecord::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {

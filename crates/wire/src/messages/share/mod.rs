@@ -28,6 +28,15 @@ impl<'a> ShareKey<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ShareSnapshot(_) => ShareSnapshotKey::NAME,
+            Self::ShareUpdate(_) => ShareUpdateKey::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -52,6 +61,15 @@ impl Encode for ShareKey<'_> {
         match self {
             Self::ShareSnapshot(message) => message.encode(writer, version),
             Self::ShareUpdate(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for ShareKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::ShareSnapshot(message) => message.to_json(version),
+            Self::ShareUpdate(message) => message.to_json(version),
         }
     }
 }
@@ -84,6 +102,15 @@ impl<'a> ShareValue<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ShareSnapshot(_) => ShareSnapshotValue::NAME,
+            Self::ShareUpdate(_) => ShareUpdateValue::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -108,6 +135,15 @@ impl Encode for ShareValue<'_> {
         match self {
             Self::ShareSnapshot(message) => message.encode(writer, version),
             Self::ShareUpdate(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for ShareValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::ShareSnapshot(message) => message.to_json(version),
+            Self::ShareUpdate(message) => message.to_json(version),
         }
     }
 }

@@ -36,3 +36,13 @@ impl Encode for ShareSnapshotKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ShareSnapshotKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

@@ -86,6 +86,24 @@ impl Encode for ShareSnapshotValue<'_> {
     }
 }
 
+impl ToJson for ShareSnapshotValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![
+            ("snapshotEpoch", self.snapshot_epoch.to_json(version)),
+            ("stateEpoch", self.state_epoch.to_json(version)),
+            ("leaderEpoch", self.leader_epoch.to_json(version)),
+            ("startOffset", self.start_offset.to_json(version)),
+        ];
+        if self.delivery_complete_count != -1 {
+            object.push(("deliveryCompleteCount", self.delivery_complete_count.to_json(version)));
+        }
+        object.push(("createTimestamp", self.create_timestamp.to_json(version)));
+        object.push(("writeTimestamp", self.write_timestamp.to_json(version)));
+        object.push(("stateBatches", self.state_batches.to_json(version)));
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StateBatch<'a> {
     pub first_offset: i64,
@@ -116,5 +134,16 @@ impl Encode for StateBatch<'_> {
         writer.uvarint(self.unknown_tags.as_slice().len() as u32);
         writer.unknown_tags(&self.unknown_tags, ..)?;
         Ok(())
+    }
+}
+
+impl ToJson for StateBatch<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("firstOffset", self.first_offset.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("deliveryState", self.delivery_state.to_json(version)),
+            ("deliveryCount", self.delivery_count.to_json(version)),
+        ])
     }
 }

@@ -36,3 +36,13 @@ impl Encode for ShareUpdateKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for ShareUpdateKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

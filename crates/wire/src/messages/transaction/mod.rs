@@ -22,6 +22,14 @@ impl<'a> TransactionKey<'a> {
         }
     }
 
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TransactionLog(_) => TransactionLogKey::NAME,
+        }
+    }
+
     /// The versions that this kind of message has.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
@@ -47,6 +55,14 @@ impl Encode for TransactionKey<'_> {
     }
 }
 
+impl ToJson for TransactionKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::TransactionLog(message) => message.to_json(version),
+        }
+    }
+}
+
 impl<'a> From<TransactionLogKey<'a>> for TransactionKey<'a> {
     fn from(message: TransactionLogKey<'a>) -> Self {
         Self::TransactionLog(message)
@@ -64,6 +80,14 @@ impl<'a> TransactionValue<'a> {
     pub fn id(&self) -> i16 {
         match self {
             Self::TransactionLog(_) => 0,
+        }
+    }
+
+    /// The name of the message's schema.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TransactionLog(_) => TransactionLogValue::NAME,
         }
     }
 
@@ -88,6 +112,14 @@ impl Encode for TransactionValue<'_> {
     fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
         match self {
             Self::TransactionLog(message) => message.encode(writer, version),
+        }
+    }
+}
+
+impl ToJson for TransactionValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        match self {
+            Self::TransactionLog(message) => message.to_json(version),
         }
     }
 }

@@ -30,3 +30,9 @@ impl Encode for TransactionLogKey<'_> {
         Ok(())
     }
 }
+
+impl ToJson for TransactionLogKey<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("transactionalId", self.transactional_id.to_json(version))])
+    }
+}

@@ -135,6 +135,31 @@ impl Encode for TransactionLogValue<'_> {
     }
 }
 
+impl ToJson for TransactionLogValue<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        let mut object = vec![("producerId", self.producer_id.to_json(version))];
+        if version >= 1 && self.previous_producer_id != -1 {
+            object.push(("previousProducerId", self.previous_producer_id.to_json(version)));
+        }
+        if version >= 1 && self.next_producer_id != -1 {
+            object.push(("nextProducerId", self.next_producer_id.to_json(version)));
+        }
+        object.push(("producerEpoch", self.producer_epoch.to_json(version)));
+        if version >= 1 && self.next_producer_epoch != -1 {
+            object.push(("nextProducerEpoch", self.next_producer_epoch.to_json(version)));
+        }
+        object.push(("transactionTimeoutMs", self.transaction_timeout_ms.to_json(version)));
+        object.push(("transactionStatus", self.transaction_status.to_json(version)));
+        object.push(("transactionPartitions", self.transaction_partitions.to_json(version)));
+        object.push(("transactionLastUpdateTimestampMs", self.transaction_last_update_timestamp_ms.to_json(version)));
+        object.push(("transactionStartTimestampMs", self.transaction_start_timestamp_ms.to_json(version)));
+        if version >= 1 && self.client_transaction_version != 0 {
+            object.push(("clientTransactionVersion", self.client_transaction_version.to_json(version)));
+        }
+        Json::Object(object)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PartitionsSchema<'a> {
     pub topic: Cow<'a, str>,
@@ -166,5 +191,14 @@ impl Encode for PartitionsSchema<'_> {
             writer.unknown_tags(&self.unknown_tags, ..)?;
         }
         Ok(())
+    }
+}
+
+impl ToJson for PartitionsSchema<'_> {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitionIds", self.partition_ids.to_json(version)),
+        ])
     }
 }

@@ -1,0 +1,152 @@
+//! `ottla metadata-shell`: the cluster's metadata as a tree to look around in, as `kafka-metadata-shell.sh`.
+//!
+//! A snapshot or the metadata log itself is read whole into an image, and the image becomes the tree. Lines are read as the
+//! terminal gives them: there is no editing beyond its own, and no completion.
+
+mod glob;
+mod shell;
+mod tree;
+
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, say, say_raw, text, words};
+use crate::log_file::Source;
+use ottla_io::disk::RealDisk;
+use ottla_machine::Disk;
+use ottla_metadata::framing;
+use ottla_metadata::image::Loader;
+use ottla_wire::batch::Codecs;
+use shell::{After, Shell};
+use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use tree::{Node, Provenance};
+
+pub(crate) const TOOL: Tool = Tool {
+    name: "metadata-shell",
+    script: "kafka-metadata-shell",
+    classes: &["org.apache.kafka.shell.MetadataShell"],
+    group: Group::Cluster,
+    about: "The Apache Kafka metadata shell",
+    style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
+    options: OPTIONS,
+    subcommands: &[],
+    examples: &[
+        "metadata-shell --snapshot data/__cluster_metadata-0/00000000000000000000.log",
+        "metadata-shell --snapshot data/__cluster_metadata-0/00000000000000000000.log tree /image/topics/byName",
+    ],
+    run,
+};
+
+const OPTIONS: &[Opt] = &[
+    text("snapshot", "SNAPSHOT", "The snapshot, or the file of the metadata log, to read.").also(&["s"]).required(),
+    words("command", "COMMAND", "What to run, instead of asking: cat, find, ls or tree, with its paths."),
+];
+
+fn run(parsed: &Parsed) -> Done {
+    let path = PathBuf::from(parsed.value("snapshot")?.unwrap_or_default());
+    let command: Vec<String> = parsed.values("command").into_iter().map(str::to_owned).collect();
+    let loaded = lock(&path).and_then(|lock| {
+        if command.is_empty() {
+            say("Loading...");
+        }
+        Ok((load(&path)?, lock))
+    });
+    let (root, _lock) = loaded.map_err(|failure| Failure::told(format!("Unexpected error: {failure}")))?;
+    let mut shell = Shell::new(root);
+    if command.is_empty() {
+        return interact(&mut shell);
+    }
+    let mut page = String::new();
+    shell.run(&command, &mut page);
+    say_raw(&page);
+    Ok(())
+}
+
+/// A snapshot of a directory that a node may be using is read only while none does: a file may go at any time.
+fn lock(snapshot: &Path) -> Done<Option<<RealDisk as Disk>::Lock>> {
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => path.to_owned(),
+    };
+    let directory = parent(&parent(snapshot));
+    let lock = directory.join(".lock");
+    if !lock.exists() {
+        return Ok(None);
+    }
+    RealDisk.lock(&lock).map(Some).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Failure::told(format!(
+            "Unable to lock {}. Please ensure that no broker or controller process is using this directory before proceeding.",
+            std::path::absolute(&directory).unwrap_or(directory).display()
+        )),
+        _ => Failure::told(format!("{}: {error}", lock.display())),
+    })
+}
+
+/// What cannot be read, or does not fit, is told and passed over: the shell is for metadata that is in trouble, too.
+fn load(path: &Path) -> Done<Node> {
+    let source = Source::open(path)?;
+    let mut loader = Loader::default();
+    let mut provenance = Provenance::default();
+    let mut published = loader.image().clone();
+    let mut codecs = Codecs::default();
+    let mut position = 0;
+    while let Some(batch) = source.batch_at(position, source.size)? {
+        position += batch.size;
+        if batch.header.attributes.is_control() {
+            continue;
+        }
+        source.records(&batch, &mut codecs, |record| {
+            let offset = batch.offset_of(record);
+            match framing::decode(record.value.unwrap_or_default()) {
+                Ok(read) => {
+                    if let Err(error) = loader.replay(&read) {
+                        complain(&format!("ERROR {error} (offset {offset})"));
+                    }
+                }
+                Err(error) => complain(&format!("ERROR unable to read metadata record at offset {offset}: {error}")),
+            }
+            Ok(())
+        })?;
+        // A transaction without its end has not happened yet.
+        if let Some((image, _)) = loader.publish() {
+            published = image;
+            provenance = Provenance {
+                offset: batch.header.last_offset(),
+                epoch: batch.header.partition_leader_epoch,
+                time_ms: batch.header.max_timestamp,
+            };
+        }
+    }
+    Ok(tree::root(&published, provenance))
+}
+
+/// Reads lines until there are no more.
+fn interact(shell: &mut Shell) -> Done {
+    let is_terminal = io::stdin().is_terminal();
+    say("Starting...");
+    say("[ Kafka Metadata Shell ]");
+    shell.history = Some(Vec::new());
+    shell.width = Some(width());
+    let mut lines = io::stdin().lock().lines();
+    loop {
+        if is_terminal {
+            say_raw(">> ");
+        }
+        let Some(line) = lines.next() else { return Ok(()) };
+        let line = line.map_err(|error| Failure::told(format!("standard input: {error}")))?;
+        if !line.trim().is_empty() {
+            shell.history.get_or_insert_default().push(line.clone());
+        }
+        let mut page = String::new();
+        let after = shell.run(&shell::words(&line), &mut page);
+        say_raw(&page);
+        if after == After::Exit {
+            return Ok(());
+        }
+    }
+}
+
+/// As many letters as a line of the terminal has; where nobody knows, as many as they all once had.
+fn width() -> usize {
+    let told = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    told.filter(|width| *width > 0).unwrap_or(80)
+}
