@@ -102,6 +102,13 @@ type client interface {
 	logBytes(topic string) (int64, error)
 	lastSequences(topic string) ([]int32, error)
 	quorum() (leader int32, voters []int32, highWatermark int64, err error)
+	// setQuota sets a quota of a client id, or takes it away where the value is nil.
+	setQuota(id, key string, value *float64) error
+	quotas(id string) (map[string]float64, error)
+	// setCredential makes a SCRAM-SHA-256 credential.
+	setCredential(user string, iterations int32) error
+	deleteCredential(user string) error
+	credential(user string) (iterations int32, err error)
 }
 
 func unique(c client, what string) string {

@@ -31,5 +31,6 @@ func run(name string, arguments []string) error {
 	registerData(h, c)
 	registerGroups(h, c)
 	registerAdmin(h, c)
+	registerQuotas(h, c)
 	return h.run(arguments[1])
 }

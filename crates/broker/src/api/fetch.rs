@@ -63,7 +63,7 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Fetch
     let begun = lock(&node.sessions).begin(context.now.instant, kind, uses_ids, false, named, &forgotten);
     let session = match begun {
         Ok(session) => session,
-        Err(error) => return context.reply(&failed(error.code(), 0)),
+        Err(error) => return refuse(node, context, error),
     };
     let bound = if request.isolation_level == 1 { ReadBound::LastStableOffset } else { ReadBound::HighWatermark };
     let positive = |value: i32| usize::try_from(value).unwrap_or(0);
@@ -100,6 +100,13 @@ fn burst<D: Disk>(node: &Node<D>, context: &Context) -> usize {
     let (user, client) = context.taker();
     let burst = node.quotas.fetched.ask(|quota| quota.burst(user, client)).flatten();
     burst.map_or(usize::MAX, |bytes| bytes as usize)
+}
+
+/// The answer to a fetch whose session cannot be gone on with. It took its time as well.
+fn refuse<D: Disk>(node: &Node<D>, context: &Context, error: SessionError) -> Answer<D> {
+    let wait = took(node, context, None);
+    let response = FetchResponse { throttle_time_ms: millis(wait), ..failed(error.code(), 0) };
+    context.reply_and_wait(&response, wait)
 }
 
 fn failed(error: ErrorCode, session_id: i32) -> FetchResponse<'static> {

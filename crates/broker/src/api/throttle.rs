@@ -5,7 +5,7 @@
 //! such a quota, no clock is read and no answer touched.
 
 use crate::node::Node;
-use crate::request::{Answer, Context, Now, Parked, Reply, Worker};
+use crate::request::{Answer, Context, ListenerKind, Now, Parked, Reply, Worker};
 use ottla_machine::{Disk, Instant};
 use ottla_wire::ApiKey;
 use std::time::Duration;
@@ -16,12 +16,27 @@ pub(super) const NOT_THROTTLED_MS: i32 = 0;
 /// Those that see to it themselves, since what they answer depends on it.
 const OWN: [ApiKey; 2] = [ApiKey::Produce, ApiKey::Fetch];
 /// Those between nodes, which are never slowed down.
-const EXEMPT: [ApiKey; 5] =
-    [ApiKey::WriteTxnMarkers, ApiKey::AlterPartition, ApiKey::AllocateProducerIds, ApiKey::Vote, ApiKey::FetchSnapshot];
+const EXEMPT: [ApiKey; 3] = [ApiKey::WriteTxnMarkers, ApiKey::AlterPartition, ApiKey::AllocateProducerIds];
+/// The quorum's own, which a controller's listener never slows down; a broker that passes them on does.
+const OF_QUORUM: [ApiKey; 8] = [
+    ApiKey::Vote,
+    ApiKey::BeginQuorumEpoch,
+    ApiKey::EndQuorumEpoch,
+    ApiKey::FetchSnapshot,
+    ApiKey::DescribeQuorum,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::UpdateRaftVoter,
+];
+
+fn is_exempt(context: &Context) -> bool {
+    let of_quorum = context.connection.kind == ListenerKind::Controller && OF_QUORUM.contains(&context.key);
+    of_quorum || EXEMPT.contains(&context.key)
+}
 
 /// Counts the time that a request took, and slows its client down if that is too much.
 pub(super) fn settle<D: Disk>(node: &Node<D>, context: &Context, answer: Answer<D>) -> Answer<D> {
-    if !node.quotas.requested.is_set() || OWN.contains(&context.key) || EXEMPT.contains(&context.key) {
+    if !node.quotas.requested.is_set() || OWN.contains(&context.key) || is_exempt(context) {
         return answer;
     }
     match answer {
@@ -160,7 +175,7 @@ fn behind_api_versions(version: i16, frame: &[u8], body: usize) -> Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Connection, ListenerKind};
+    use crate::request::Connection;
     use ottla_machine::{MemDisk, Timestamp};
     use ottla_replica::Wake;
     use ottla_security::{ClientHost, Principal};
@@ -277,6 +292,9 @@ mod tests {
             ListConfigResources ListConfigResourcesResponse {}
             DescribeTopicPartitions DescribeTopicPartitionsResponse {}
             AssignReplicasToDirs AssignReplicasToDirsResponse {}
+            AddRaftVoter AddRaftVoterResponse {}
+            RemoveRaftVoter RemoveRaftVoterResponse {}
+            UnregisterController UnregisterControllerResponse {}
         }
     }
 

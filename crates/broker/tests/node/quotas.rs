@@ -7,12 +7,13 @@ use ottla_wire::api::alter_client_quotas_request::{EntityData, EntryData, OpData
 use ottla_wire::api::create_partitions_request::CreatePartitionsTopic;
 use ottla_wire::api::create_topics_request::CreatableTopic;
 use ottla_wire::api::describe_client_quotas_request::ComponentData;
+use ottla_wire::api::metadata_request::MetadataRequestTopic;
 use ottla_wire::api::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_wire::api::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, ApiVersionsRequest, ApiVersionsResponse,
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
     DeleteTopicsResponse, DescribeClientQuotasRequest, DescribeClientQuotasResponse, FetchRequest, FetchResponse,
-    ProduceRequest, ProduceResponse,
+    MetadataRequest, ProduceRequest, ProduceResponse,
 };
 use ottla_wire::batch::BatchBuilder;
 use ottla_wire::{ApiKey, ErrorCode};
@@ -281,6 +282,25 @@ fn who_makes_too_many_partitions_is_refused_or_if_old_waits() {
     assert_eq!((response.responses[0].error_code, response.throttle_time_ms), (exceeded, 5000));
     fixture.pass(Duration::from_secs(5));
     assert_eq!(create(&fixture, &ann, 7, "b", 1), (0, Duration::ZERO));
+}
+
+#[test]
+fn topics_that_come_into_being_on_the_way_are_charged_to_who_named_them() {
+    let mut fixture = fixture();
+    set(&fixture, &[("user", Some("ann"))], "controller_mutation_rate", Some(1.0));
+    let (ann, bob) = (client("ann"), client("bob"));
+    assert_eq!(create(&fixture, &ann, 7, "a", 15), (0, Duration::ZERO));
+    let named = |fixture: &Fixture, client: &Client, name: &'static str| {
+        let topic = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+        let request =
+            MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true, ..Default::default() };
+        fixture.send(client, ApiKey::Metadata, 12, &request).reply();
+        fixture.topics(client).contains_key(name)
+    };
+    assert!(!named(&fixture, &ann, "of-ann"));
+    assert!(named(&fixture, &bob, "of-bob"));
+    fixture.pass(Duration::from_secs(5));
+    assert!(named(&fixture, &ann, "of-ann"));
 }
 
 #[test]
