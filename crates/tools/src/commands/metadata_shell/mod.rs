@@ -150,3 +150,38 @@ fn width() -> usize {
     let told = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
     told.filter(|width| *width > 0).unwrap_or(80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree of a file that Apache Kafka wrote.
+    fn tree(name: &str) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/captured/logs/__cluster_metadata-0");
+        let mut page = String::new();
+        load(&folder.join(name)).unwrap().print(0, &mut page);
+        page
+    }
+
+    #[test]
+    fn a_snapshot_is_a_tree() {
+        let tree = tree("00000000000000000163-0000000001.checkpoint");
+        for line in [
+            "    metadataVersion:\n      Optional[4.4-IV2]\n",
+            "    clientId(c1)_user(carol):\n      producer_byte_rate:\n        1048576.0\n",
+            "    BROKER:\n      log.cleaner.threads:\n        2\n",
+            "host=*, operation=READ, permissionType=ALLOW]\n",
+            "    nextProducerId:\n      1000\n",
+            "      erin:\n        ScramCredentialData(salt=316f61",
+        ] {
+            assert!(tree.contains(line), "{line} is not in\n{tree}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_read_to_its_end() {
+        let tree = tree("00000000000000000000.log");
+        assert!(tree.contains("  provenance:\n    offset 163, epoch 1, time 2026-11-21T"), "{tree}");
+        assert!(tree.contains("leader=-1, leaderRecoveryState=RECOVERED, leaderEpoch=1, partitionEpoch=1)"), "{tree}");
+    }
+}
