@@ -11,11 +11,4 @@ if [ $# -lt 1 ]; then
   echo "USAGE: $0 [-daemon] [-name servicename] [-loggc] classname [opts]" >&2
   exit 1
 fi
-class=$1
-shift
-case "$class" in
-  kafka.Kafka) command=server-start ;;
-  kafka.tools.StorageTool) command=storage ;;
-  *) command=$class ;;
-esac
-exec "$(dirname "$0")/ottla-run.sh" "$command" "$@"
+exec "$(dirname "$0")/ottla-run.sh" "$@"

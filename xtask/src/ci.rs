@@ -1,6 +1,6 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
-use crate::{codegen, compat, fuzz, root, seeds, takeover, tidy, tour};
+use crate::{codegen, compat, examples, fuzz, root, seeds, takeover, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -16,6 +16,7 @@ pub(crate) fn run() -> Result<()> {
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
     step("compat-tools", || compat::run_tools(&root, &[]))?;
+    step("examples", || examples::run(&root, &[]))?;
     step("seeds", || seeds::run(&root, &[]))?;
     step("takeover", || takeover::run(&root))?;
     step("tour", || tour::run(&root))

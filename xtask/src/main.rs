@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod compat;
+mod examples;
 mod fuzz;
 mod seeds;
 mod takeover;
@@ -19,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   ci        install what is needed, then format, lint, tidy, test and run compat/
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
+  examples  run the tests that docs/testing shows (--only pytest|go|junit)
   fuzz      run the fuzz targets for a while (--seconds N, or one target's name)
   compat-tools  run Apache Kafka's commands and Ottla's side by side (--only NAME of compat/tools/cases)
   seeds     run the commands and programs of tutorials as printed (--only NAME of compat/seeds)
@@ -44,6 +46,7 @@ fn run() -> Result<()> {
         Some("ci") => ci::run(),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
+        Some("examples") => examples::run(&root(), args.get(1..).unwrap_or_default()),
         Some("fuzz") => fuzz::run(&root(), args.get(1..).unwrap_or_default()),
         Some("compat-tools") => compat::run_tools(&root(), args.get(1..).unwrap_or_default()),
         Some("seeds") => seeds::run(&root(), args.get(1..).unwrap_or_default()),

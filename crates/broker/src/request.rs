@@ -9,6 +9,7 @@ use ottla_security::{AclOperation, Action, ClientHost, Principal, RequestContext
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, DecodeError, Encode, Reader, Writer};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The time of a call: the monotonic clock for deadlines, the wall clock for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Connection {
     pub host: ClientHost,
     /// Woken when a parked request is worth another look.
     pub waker: Arc<dyn Wake>,
+    /// The clock of who serves it. It is asked only where requests have a quota of time.
+    pub clock: fn() -> Instant,
 }
 
 /// One request: its header, and the connection it came by.
@@ -43,6 +46,8 @@ pub struct Context {
     pub correlation_id: i32,
     pub client_id: Option<Box<str>>,
     pub now: Now,
+    /// The frame's, without its length.
+    pub frame_bytes: usize,
 }
 
 /// What a worker lends to every request that it handles.
@@ -54,8 +59,10 @@ pub struct Worker {
 /// How a request is answered.
 pub enum Answer<D: Disk> {
     Reply(Reply<D>),
-    /// Produce with acks=0: nothing is sent.
-    Silence,
+    /// Produce with acks=0: nothing is sent. The connection takes no more requests for this time.
+    Silence {
+        wait: Duration,
+    },
     /// The connection waits for this.
     Parked(Box<dyn Parked<D>>),
     /// The connection is closed, and why: for the log.
@@ -83,6 +90,8 @@ pub struct Reply<D: Disk> {
     pub bytes: Vec<u8>,
     /// Each stands before the byte at its place.
     pub slices: Vec<(usize, FetchedSlice<D::File>)>,
+    /// How long the connection then takes no more requests.
+    pub wait: Duration,
 }
 
 /// Why a frame is not a request. The connection is closed.
@@ -128,6 +137,7 @@ impl Context {
             correlation_id: header.correlation_id,
             client_id: header.client_id.map(|id| id.into_owned().into_boxed_str()),
             now,
+            frame_bytes: frame.len(),
         };
         Ok((context, reader))
     }
@@ -158,12 +168,20 @@ impl Context {
         self.reply_in(response, self.version)
     }
 
+    /// The answer with this body, which tells of the wait that comes after it.
+    pub fn reply_and_wait<D: Disk>(&self, response: &dyn Encode, wait: Duration) -> Answer<D> {
+        match self.reply(response) {
+            Answer::Reply(reply) => Answer::Reply(Reply { wait, ..reply }),
+            other => other,
+        }
+    }
+
     /// The answer in another version than the request's: ApiVersions, to a client that is ahead.
     pub fn reply_in<D: Disk>(&self, response: &dyn Encode, version: i16) -> Answer<D> {
         let mut writer = self.begin_reply();
         let written = response.encode(&mut writer, version).and_then(|()| writer.patch_frame_length(0));
         match written {
-            Ok(()) => Answer::Reply(Reply { bytes: writer.into_bytes(), slices: Vec::new() }),
+            Ok(()) => Answer::Reply(Reply { bytes: writer.into_bytes(), slices: Vec::new(), wait: Duration::ZERO }),
             // A mistake of ours: the client gets no answer that it would take for another.
             Err(error) => Answer::Close(format!("the answer to {:?} cannot be written: {error}", self.key)),
         }
@@ -172,6 +190,18 @@ impl Context {
     #[must_use]
     pub fn security(&self) -> RequestContext<'_> {
         RequestContext { principal: &self.connection.principal, host: &self.connection.host }
+    }
+
+    /// Whose quotas count: the user's, and the client's by the id that it gives itself.
+    #[must_use]
+    pub fn taker(&self) -> (&str, Option<&str>) {
+        (self.connection.principal.name(), self.client_id.as_deref())
+    }
+
+    /// How long ago the request was taken up.
+    #[must_use]
+    pub fn spent(&self) -> Duration {
+        (self.connection.clock)().saturating_since(self.now.instant)
     }
 
     /// Whether the client may do this to this resource.

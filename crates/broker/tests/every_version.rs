@@ -81,6 +81,7 @@ fn connection(kind: ListenerKind) -> Arc<Connection> {
         principal: Principal::anonymous(),
         host: ClientHost::new([127, 0, 0, 1].into()),
         waker: Arc::new(Nobody),
+        clock: || Instant(0),
     })
 }
 
@@ -107,7 +108,7 @@ fn ask(
     for round in 1..100 {
         match answer {
             Answer::Reply(reply) => return Ok(reply.bytes),
-            Answer::Silence => return Ok(Vec::new()),
+            Answer::Silence { .. } => return Ok(Vec::new()),
             Answer::Close(reason) => return Err(reason),
             Answer::Parked(mut parked) => {
                 let at = now(10 + round * 1000);
@@ -332,7 +333,55 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
             }],
             ..Default::default()
         }),
+        ApiKey::ElectLeaders => Box::new(ElectLeadersRequest {
+            topic_partitions: Some(
+                ["t", "missing"]
+                    .map(|topic| elect_leaders_request::TopicPartitions {
+                        topic: topic.into(),
+                        partitions: vec![0, 7],
+                        ..Default::default()
+                    })
+                    .to_vec(),
+            ),
+            ..Default::default()
+        }),
+        ApiKey::AlterPartitionReassignments => Box::new(AlterPartitionReassignmentsRequest {
+            topics: vec![alter_partition_reassignments_request::ReassignableTopic {
+                name: "t".into(),
+                partitions: [Some(vec![1]), Some(vec![]), None]
+                    .map(|replicas| alter_partition_reassignments_request::ReassignablePartition {
+                        replicas,
+                        ..Default::default()
+                    })
+                    .to_vec(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::UpdateFeatures => Box::new(UpdateFeaturesRequest {
+            feature_updates: vec![update_features_request::FeatureUpdateKey {
+                feature: "metadata.version".into(),
+                max_version_level: 33,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
+        ApiKey::UnregisterBroker => Box::new(UnregisterBrokerRequest { broker_id: 7, ..Default::default() }),
+        ApiKey::UnregisterController => Box::new(UnregisterControllerRequest::default()),
+        ApiKey::AddRaftVoter => Box::new(AddRaftVoterRequest::default()),
+        ApiKey::RemoveRaftVoter => Box::new(RemoveRaftVoterRequest::default()),
+        ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
+        ApiKey::DescribeClientQuotas => Box::new(DescribeClientQuotasRequest::default()),
+        ApiKey::AlterClientQuotas => Box::new(AlterClientQuotasRequest {
+            entries: vec![alter_client_quotas_request::EntryData::default()],
+            ..Default::default()
+        }),
+        ApiKey::DescribeUserScramCredentials => Box::new(DescribeUserScramCredentialsRequest::default()),
+        ApiKey::AlterUserScramCredentials => Box::new(AlterUserScramCredentialsRequest {
+            deletions: vec![alter_user_scram_credentials_request::ScramCredentialDeletion::default()],
+            ..Default::default()
+        }),
         ApiKey::DescribeQuorum => Box::new(DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {
                 topic_name: "__cluster_metadata".into(),

@@ -82,14 +82,14 @@ fn bootstrap(settings: &Settings) -> Result<Bootstrap> {
     let controllers = settings.list("bootstrap.controllers");
     let (key, list) = match (servers.is_empty(), controllers.is_empty()) {
         (false, false) => {
-            return Err(ClientError::Config(
+            return Err(ClientError::Bootstrap(
                 "You must specify either bootstrap.servers or bootstrap.controllers, but not both.".into(),
             ));
         }
         (_, false) => ("bootstrap.controllers", controllers),
         (false, true) => ("bootstrap.servers", servers),
         (true, true) => {
-            return Err(ClientError::Config("No resolvable bootstrap urls given in bootstrap.servers".into()));
+            return Err(ClientError::Bootstrap("No resolvable bootstrap urls given in bootstrap.servers".into()));
         }
     };
     let addresses = list.iter().map(|entry| address(key, entry)).collect::<Result<Vec<_>>>()?;
@@ -98,7 +98,7 @@ fn bootstrap(settings: &Settings) -> Result<Bootstrap> {
 
 /// `host:port`, perhaps after a listener's name (`PLAINTEXT://`); an IPv6 address stands in brackets.
 fn address(key: &str, entry: &str) -> Result<(String, u16)> {
-    let wrong = || ClientError::Config(format!("Invalid url in {key}: {entry}"));
+    let wrong = || ClientError::Bootstrap(format!("Invalid url in {key}: {entry}"));
     let rest = entry.split_once("://").map_or(entry, |(_, rest)| rest);
     let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -23,6 +23,9 @@ pub enum ClientError {
     /// The two sides have no version of an API in common, or the request says what the broker's version cannot.
     #[error("{0}")]
     UnsupportedVersion(String),
+    /// None of the addresses to begin with can be used.
+    #[error("{0}")]
+    Bootstrap(String),
     /// A setting that does not mean anything.
     #[error("{0}")]
     Config(String),
@@ -82,7 +85,9 @@ impl ClientError {
             Self::Disconnected(_) | Self::Unreachable(..) => "DisconnectException",
             Self::UnsupportedVersion(_) => "UnsupportedVersionException",
             Self::Config(_) => return "org.apache.kafka.common.config.ConfigException".into(),
-            Self::Malformed(..) | Self::Unwritable(_) => return "org.apache.kafka.common.KafkaException".into(),
+            Self::Bootstrap(_) | Self::Malformed(..) | Self::Unwritable(_) => {
+                return "org.apache.kafka.common.KafkaException".into();
+            }
             Self::Failed(_) => return "java.lang.RuntimeException".into(),
         };
         format!("org.apache.kafka.common.errors.{name}")

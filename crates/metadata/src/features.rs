@@ -61,22 +61,36 @@ pub struct Feature {
     pub latest: i16,
     /// From which `metadata.version` on a new cluster has which level.
     defaults: &'static [(i16, i16)],
+    /// What a level above 0 needs of other features.
+    needs: &'static [(&'static str, i16)],
 }
 
 /// The features of Kafka 4.4, in the order in which it lists them.
 pub const FEATURES: &[Feature] = &[
-    Feature { name: "eligible.leader.replicas.version", latest: 1, defaults: &[(26, 1)] },
-    Feature { name: "group.version", latest: 1, defaults: &[(22, 1)] },
-    Feature { name: KRAFT_VERSION, latest: 1, defaults: &[(21, 1)] },
-    Feature { name: "share.version", latest: 2, defaults: &[(28, 1), (31, 2)] },
-    Feature { name: "streams.version", latest: 1, defaults: &[(29, 1)] },
-    Feature { name: "transaction.version", latest: 2, defaults: &[(24, 2)] },
+    Feature {
+        name: "eligible.leader.replicas.version",
+        latest: 1,
+        defaults: &[(26, 1)],
+        needs: &[(METADATA_VERSION, 23)],
+    },
+    Feature { name: "group.version", latest: 1, defaults: &[(22, 1)], needs: &[] },
+    Feature { name: KRAFT_VERSION, latest: 1, defaults: &[(21, 1)], needs: &[] },
+    Feature { name: "share.version", latest: 2, defaults: &[(28, 1), (31, 2)], needs: &[] },
+    Feature { name: "streams.version", latest: 1, defaults: &[(29, 1)], needs: &[] },
+    Feature { name: "transaction.version", latest: 2, defaults: &[(24, 2)], needs: &[] },
 ];
 
 impl Feature {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         FEATURES.iter().find(|f| f.name == name)
+    }
+
+    /// The levels of other features without which this feature cannot have this level. All need the lowest
+    /// `metadata.version` that Kafka 4 opens, which every cluster has.
+    #[must_use]
+    pub fn needs(&self, level: i16) -> &'static [(&'static str, i16)] {
+        if level > 0 { self.needs } else { &[] }
     }
 
     /// The level that a new cluster of this `metadata.version` gets.
@@ -138,6 +152,12 @@ impl RecordVersions {
     #[must_use]
     pub fn has_controller_registration(self) -> bool {
         self.level >= 15
+    }
+
+    /// Whether controllers can be taken out of the metadata.
+    #[must_use]
+    pub fn has_controller_unregistration(self) -> bool {
+        self.level >= 33
     }
 
     /// Whether a shrinking ISR needs a new leader epoch (KAFKA-15021): a flaw of the brokers before 3.6.

@@ -4,11 +4,13 @@
 //! Nothing here reads or writes a file: bytes come in and go out, and the node brings the log.
 
 mod election;
+mod membership;
 mod quorum_state;
 mod snapshot;
 mod voters;
 
 pub use election::{Candidate, Election, elect};
+pub use membership::Membership;
 pub use quorum_state::{QuorumState, QuorumStateError};
 pub use snapshot::{RaftLogError, Snapshot, SnapshotId, SnapshotRecord, SnapshotWriter};
 pub use voters::{Voter, VoterEndpoint, VoterSet};

@@ -134,6 +134,10 @@ pub struct SessionLimits {
     pub eviction_ms: u64,
 }
 
+/// What an answer says beside its partitions, and of each partition beside its records, with its share of a topic's id.
+const FRAME_BYTES: usize = 24;
+const PARTITION_BYTES: usize = 60;
+
 /// All sessions of a node.
 #[derive(Debug)]
 pub struct FetchSessions {
@@ -276,6 +280,27 @@ impl FetchSessions {
                 Ok((id, told))
             }
         }
+    }
+
+    /// Whether the session is still the one that the fetch began with.
+    pub fn check(&self, context: &FetchContext) -> Result<(), SessionError> {
+        let ContextKind::Incremental { id, epoch } = context.kind else { return Ok(()) };
+        match self.sessions.get(&id) {
+            None => Err(SessionError::NotFound),
+            Some(session) if session.epoch != next_epoch(epoch) => Err(SessionError::Epoch),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// About how long the answer would be that [`Self::finish`] leads to: its records, and what is said beside them.
+    #[must_use]
+    pub fn told_bytes(&self, context: &FetchContext, answers: &[PartitionAnswer]) -> usize {
+        let is_full = !matches!(context.kind, ContextKind::Incremental { .. });
+        let told = |(partition, answer): &(&CachedPartition, &PartitionAnswer)| {
+            is_full || CachedPartition::clone(partition).note(answer)
+        };
+        let told = context.partitions.iter().zip(answers).filter(told);
+        told.map(|(_, answer)| PARTITION_BYTES + answer.records_bytes).sum::<usize>() + FRAME_BYTES
     }
 
     /// Whether a session of this size gets a slot: a free one, that of a session long unused, or for a follower that

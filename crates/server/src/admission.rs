@@ -1,17 +1,17 @@
 //! How many connections there may be, and how fast they may come: `max.connections`, `max.connections.per.ip` with its
-//! overrides, `max.connection.creation.rate`, and `listener.name.<listener>.` before the first and the last.
+//! overrides, `max.connection.creation.rate`, and `listener.name.<listener>.` before the first and the last; and the quota
+//! `connection_creation_rate` of addresses (KIP-612).
 //!
 //! As Apache Kafka has it. Who comes while all places are taken, or too fast, waits, and his listener with him; who has too
-//! many from one address is closed at once. The listener between brokers is not held by the node's limit and rate, if
+//! many from one address is closed at once, and who comes too often from one after the time that he should have waited. The listener between brokers is not held by the node's limit and rate, if
 //! there are others: it may go beyond, and then the connection of another that was quiet for longest is closed. Brokers'
 //! and controllers' listeners are counted apart, with the same limits. The limits are read anew for each connection, since
 //! they may be changed while the node runs.
 
 mod limits;
-mod rate;
 
 use ottla_machine::Instant;
-use rate::Rate;
+use ottla_quota::Rate;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
@@ -36,6 +36,9 @@ pub(crate) struct Admission {
 struct State {
     listeners: BTreeMap<Arc<str>, OfListener>,
     by_address: BTreeMap<IpAddr, usize>,
+    /// Of addresses that have a quota, with the time when each was last come from.
+    rates: BTreeMap<IpAddr, (Rate, Instant)>,
+    rates_swept: Instant,
     rate: Rate,
     held: BTreeMap<u64, Arc<Held>>,
     next: u64,
@@ -66,9 +69,18 @@ pub(crate) struct Place {
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<Held>);
 
-/// The address has as many connections as it may.
+/// Why a connection is not let in.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooMany(pub usize);
+pub(crate) enum Refused {
+    /// The address has as many as it may.
+    TooMany(usize),
+    /// The address makes them too fast. It is closed after this time, so that whoever tries again and again is slowed down.
+    TooFast(Duration),
+}
+
+/// As long as Kafka remembers an address that nobody comes from.
+const RATE_IDLE_MAX: Duration = Duration::from_secs(3600);
+const RATES_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Admission {
     pub(crate) fn new(listeners: impl IntoIterator<Item = Arc<str>>) -> Arc<Self> {
@@ -83,7 +95,7 @@ impl Admission {
         address: IpAddr,
         limits: impl Fn() -> Arc<Limits>,
         now: impl Fn() -> Instant,
-    ) -> Result<Place, TooMany> {
+    ) -> Result<Place, Refused> {
         let began = now();
         let pause = self.lock().count_arrival(listener, &limits(), began);
         if !pause.is_zero() {
@@ -96,6 +108,7 @@ impl Admission {
             {
                 let mut state = self.lock();
                 if state.has_place(listener, &limits) {
+                    state.count_address(listener, address, &limits, now())?;
                     let held = state.take_place(listener, address, &limits, now())?;
                     state.send_away(&limits);
                     let id = state.next;
@@ -116,12 +129,41 @@ impl State {
     fn count_arrival(&mut self, listener: &Arc<str>, limits: &Limits, now: Instant) -> Duration {
         let mut pause = Duration::ZERO;
         if !self.is_exempt(listener, limits) {
-            pause = self.rate.count(limits.creation_rate, limits.window, now);
+            pause = count(&mut self.rate, limits.creation_rate, limits, now);
         }
         if let Some(of_listener) = self.listeners.get_mut(listener) {
-            pause = pause.max(of_listener.rate.count(limits.of(listener).creation_rate, limits.window, now));
+            pause = pause.max(count(&mut of_listener.rate, limits.of(listener).creation_rate, limits, now));
         }
         pause
+    }
+
+    /// Counts who comes from an address that has a quota. Who is refused was never there, for the other rates as well.
+    fn count_address(
+        &mut self,
+        listener: &Arc<str>,
+        address: IpAddr,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        let Some(max) = limits.rate_of_address(address) else { return Ok(()) };
+        if now.saturating_since(self.rates_swept) >= RATES_SWEEP_INTERVAL {
+            self.rates_swept = now;
+            self.rates.retain(|_, (_, last)| now.saturating_since(*last) < RATE_IDLE_MAX);
+        }
+        let (rate, last) = self.rates.entry(address).or_default();
+        *last = now;
+        let pause = count(rate, max, limits, now);
+        if pause.is_zero() {
+            return Ok(());
+        }
+        rate.record(-1.0, limits.window, now);
+        if !self.is_exempt(listener, limits) {
+            self.rate.record(-1.0, limits.window, now);
+        }
+        if let Some(of_listener) = self.listeners.get_mut(listener) {
+            of_listener.rate.record(-1.0, limits.window, now);
+        }
+        Err(Refused::TooFast(pause))
     }
 
     /// The listener between brokers, if there are others.
@@ -141,11 +183,11 @@ impl State {
         address: IpAddr,
         limits: &Limits,
         now: Instant,
-    ) -> Result<Arc<Held>, TooMany> {
+    ) -> Result<Arc<Held>, Refused> {
         let max = limits.of_address(address);
         let count = self.by_address.entry(address).or_default();
         if *count >= max {
-            return Err(TooMany(max));
+            return Err(Refused::TooMany(max));
         }
         *count += 1;
         if let Some(of_listener) = self.listeners.get_mut(listener) {
@@ -173,6 +215,12 @@ impl State {
         quiet.sort_by_key(|held| held.last_active.load(Ordering::Relaxed));
         quiet.iter().take(excess).for_each(|held| held.told_to_go.notify_one());
     }
+}
+
+/// Counts one more; how long it is to wait, no longer than a window.
+fn count(rate: &mut Rate, max: usize, limits: &Limits, now: Instant) -> Duration {
+    rate.record(1.0, limits.window, now);
+    rate.excess(max as f64, limits.window, now).min(limits.window.length)
 }
 
 impl Place {

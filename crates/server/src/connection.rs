@@ -86,6 +86,8 @@ fn now() -> Now {
 enum Next {
     Read,
     Wait(Box<dyn Parked<RealDisk>>),
+    /// The client took more than it may: nothing more of it for this time.
+    Mute(Duration),
     Close(String),
 }
 
@@ -109,6 +111,7 @@ impl Serving {
             let served = match self.round().await {
                 Ok(Next::Read) => continue,
                 Ok(Next::Wait(parked)) => self.wait(parked).await,
+                Ok(Next::Mute(time)) => self.mute(time).await,
                 Ok(Next::Close(reason)) => Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Err(error) => Err(error),
             };
@@ -276,15 +279,17 @@ impl Serving {
             match answer {
                 Some(Answer::Reply(reply)) => {
                     let mut out = Out::default();
+                    let time = reply.wait;
                     out.add(reply);
-                    return out.send(&mut self.stream, &self.shared.pool).await;
+                    out.send(&mut self.stream, &self.shared.pool).await?;
+                    return self.mute(time).await;
                 }
                 Some(Answer::Close(reason)) => return Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Some(Answer::Parked(next)) => {
                     parked = next;
                     continue;
                 }
-                Some(Answer::Silence) => return Ok(()),
+                Some(Answer::Silence { wait }) => return self.mute(wait).await,
                 None => {}
             }
             let woken = self.waker.0.notified();
@@ -305,6 +310,17 @@ impl Serving {
                     return Err(gone);
                 }
             }
+        }
+    }
+
+    /// Takes nothing for a while (KIP-219): the client was answered, and told to wait.
+    async fn mute(&mut self, time: Duration) -> io::Result<()> {
+        if time.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            gone = gone(&mut self.stream, self.partial.is_empty()) => Err(gone),
         }
     }
 
@@ -348,8 +364,15 @@ fn handle(
         let Some(frame) = bytes.get(used + 4..used + end) else { break };
         used += end;
         match shared.node.handle(connection, frame, now(), worker) {
-            Answer::Reply(reply) => out.add(reply),
-            Answer::Silence => {}
+            Answer::Reply(reply) => {
+                let time = reply.wait;
+                out.add(reply);
+                if !time.is_zero() {
+                    return Ok((used, Next::Mute(time)));
+                }
+            }
+            Answer::Silence { wait } if !wait.is_zero() => return Ok((used, Next::Mute(wait))),
+            Answer::Silence { .. } => {}
             Answer::Parked(parked) => return Ok((used, Next::Wait(parked))),
             Answer::Close(reason) => return Ok((used, Next::Close(reason))),
         }

@@ -5,6 +5,7 @@ use crate::tls::Tls;
 use ottla_broker::{Host, Job};
 use ottla_metadata::config_defs::Configs;
 use std::collections::{BTreeSet, VecDeque};
+use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -157,6 +158,10 @@ impl Host for Threads {
     fn space(&self, path: &Path) -> Option<(u64, u64)> {
         let stat = rustix::fs::statvfs(path).ok()?;
         Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    fn has_address(&self, host: &str) -> bool {
+        (host, 0).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 
     fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Listeners: sockets that take connections and give each a task of its own.
 
-use crate::admission::{Activity, Admission, TooMany};
+use crate::admission::{Activity, Admission, Refused};
 use crate::config::{Listener, SocketSettings};
 use crate::connection::{Serving, Shared, Waker};
 use crate::tls::{Terms, Tls};
@@ -96,7 +96,15 @@ impl Bound {
             let limits = || shared.limits.limits(&shared.node.published().image);
             let place = match admission.admit(&name, ip, limits, clock::instant).await {
                 Ok(place) => place,
-                Err(TooMany(max)) => {
+                Err(Refused::TooFast(pause)) => {
+                    tracing::debug!("a connection of {ip} is closed: the address makes them too fast");
+                    tokio::spawn(async move {
+                        tokio::time::sleep(pause).await;
+                        drop(stream);
+                    });
+                    continue;
+                }
+                Err(Refused::TooMany(max)) => {
                     tracing::info!("a connection of {ip} is closed: the address has the {max} that it may have");
                     continue;
                 }
@@ -157,7 +165,14 @@ impl Arrived {
     async fn serve(self, stream: Socket, principal: Principal) {
         let waker = Arc::new(Waker::default());
         let Self { shared, listener, kind, host, activity } = self;
-        let connection = Arc::new(Connection { listener, kind, principal, host, waker: Arc::clone(&waker) as _ });
+        let connection = Arc::new(Connection {
+            listener,
+            kind,
+            principal,
+            host,
+            waker: Arc::clone(&waker) as _,
+            clock: clock::instant,
+        });
         Serving { shared, stream, connection, waker, partial: Vec::new(), activity, share: None }.run().await;
     }
 }

@@ -58,6 +58,8 @@ pub struct Running {
 const POOL_BYTES: usize = 64 << 20;
 /// How often room is given back that nobody has used meanwhile.
 const POOL_TRIM_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked for clients whose quotas need not be counted any more, as often as Kafka does.
+const QUOTA_EXPIRY_INTERVAL_MS: i64 = 30_000;
 /// Where there is no deadline.
 const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
@@ -227,6 +229,7 @@ impl Running {
             every(config.log.flush_scheduler_interval_ms, |node| node.sync_old(now()));
         }
         every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
+        every(QUOTA_EXPIRY_INTERVAL_MS, |node| node.expire_quotas(clock::instant()));
     }
 
     /// Whether the node can go on no longer.

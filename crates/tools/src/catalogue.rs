@@ -3,23 +3,32 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     broker_api_versions, cluster, configs, console_consumer, console_producer, consumer_groups, consumer_perf,
-    delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, log_dirs, metadata_quorum,
-    metadata_shell, producer_perf, replica_verification, topics, verifiable,
+    delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, leader_election, log_dirs,
+    metadata_quorum, metadata_shell, producer_perf, reassign_partitions, replica_verification, server_start,
+    server_stop, storage, tail, top, topics, verifiable,
 };
+use ottla_metadata::config_defs;
 use std::fmt::Write;
 
 /// In the order of the overview.
 pub(crate) static TOOLS: &[&Tool] = &[
+    &server_start::TOOL,
+    &server_stop::TOOL,
+    &storage::TOOL,
     &topics::TOOL,
     &get_offsets::TOOL,
     &delete_records::TOOL,
+    &leader_election::TOOL,
+    &reassign_partitions::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
+    &tail::TOOL,
     &dump_log::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
     &configs::TOOL,
     &cluster::TOOL,
+    &top::TOOL,
     &metadata_quorum::TOOL,
     &metadata_shell::TOOL,
     &features::TOOL,
@@ -34,40 +43,40 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &jmx::TOOL,
 ];
 
-/// The commands that run a node; each reads its own arguments.
-pub(crate) const NODE_COMMANDS: [(&str, &str); 3] = [
-    ("server-start", "Start a node with a properties file (kafka-server-start.sh)"),
-    ("server-stop", "Signal the nodes of this machine to stop (kafka-server-stop.sh)"),
-    ("storage", "Format a node's directories, or say what is in them (kafka-storage.sh)"),
-];
-
 /// By its own name, by its script's, or by a Java class that it stands for.
 pub(crate) fn find(name: &str) -> Option<&'static Tool> {
     let name = name.strip_suffix(".sh").unwrap_or(name);
-    TOOLS.iter().copied().find(|tool| tool.name == name || tool.script == name || tool.classes.contains(&name))
+    TOOLS
+        .iter()
+        .copied()
+        .find(|tool| tool.name == name || (tool.script == name && !name.is_empty()) || tool.classes.contains(&name))
 }
 
 /// The overview: commands by what people do.
 pub(crate) fn overview() -> String {
     let mut page = String::from(
-        "Apache Kafka, whole, in one binary.\n\nUsage: ottla [COMMAND]\n\nWithout a command, a single node starts on localhost:9092 with its data in ./data.\n\nRun a node\n",
+        "Apache Kafka, whole, in one binary.\n\nUsage: ottla [COMMAND]\n\nWithout a command, a single node starts on localhost:9092 with its data in ./data;\nwhere KAFKA_* or CLUSTER_ID are set, a node as in Kafka's container images.\n",
     );
-    for (name, about) in NODE_COMMANDS {
-        let _ = writeln!(page, "  {name:24} {about}");
-    }
     for group in Group::ALL {
         let mut tools = TOOLS.iter().filter(|tool| tool.group == group).peekable();
         if tools.peek().is_some() {
             let _ = writeln!(page, "\n{}", group.title());
         }
         for tool in tools {
-            let _ = writeln!(page, "  {:24} {} ({}.sh)", tool.name, tool.about, tool.script);
+            let _ = writeln!(page, "  {:24} {}{}", tool.name, tool.about, tool.script_shown());
         }
     }
     page.push_str(
         "\n'ottla COMMAND --help' shows a command's options and examples; 'ottla completion SHELL' completes them.\n",
     );
     page
+}
+
+/// What is said of a command that there is none of.
+pub(crate) fn unknown(name: &str) -> String {
+    let near = config_defs::nearest(TOOLS.iter().map(|tool| tool.name), name);
+    let hint = near.map_or_else(String::new, |near| format!(" Did you mean '{near}'?"));
+    format!("ottla has no command '{name}'.{hint}\n'ottla --help' lists what there is.")
 }
 
 #[cfg(test)]
@@ -79,12 +88,12 @@ mod tests {
     /// All of `docs/commands.md`, from the descriptions that the commands themselves are made of.
     fn page() -> String {
         let mut page = String::from(
-            "# Commands\n\nMade from the commands' own descriptions; `OTTLA_WRITE_PAGES=1 cargo test -p ottla-tools page` writes it.\nEach stands in `bin/` under Kafka's name as well, with `.sh` and without.\n",
+            "# Commands\n\nMade from the commands' own descriptions; `OTTLA_WRITE_PAGES=1 cargo test -p ottla-tools page` writes it.\nKafka's stand in `bin/` under Kafka's names as well, with `.sh` and without.\n",
         );
         for group in Group::ALL {
             let _ = writeln!(page, "\n## {}", group.title());
             for tool in TOOLS.iter().filter(|tool| tool.group == group) {
-                let _ = write!(page, "\n### {} (`{}.sh`)\n\n```text\n{}```\n", tool.name, tool.script, tool.help());
+                let _ = write!(page, "\n### {}{}\n\n```text\n{}```\n", tool.name, tool.script_shown(), tool.help());
             }
         }
         page
@@ -102,7 +111,7 @@ mod tests {
 
     #[test]
     fn each_command_has_its_script() {
-        for tool in TOOLS {
+        for tool in TOOLS.iter().filter(|tool| !tool.script.is_empty()) {
             let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bin");
             for name in [tool.script.to_owned(), format!("{}.sh", tool.script)] {
                 let text = std::fs::read_to_string(bin.join(&name)).unwrap();
@@ -114,7 +123,8 @@ mod tests {
     #[test]
     fn names_are_told_apart() {
         for tool in TOOLS {
-            for name in [tool.name, tool.script].iter().chain(tool.classes) {
+            let names = [tool.name, tool.script].into_iter().chain(tool.classes.iter().copied());
+            for name in names.filter(|name| !name.is_empty()) {
                 assert!(std::ptr::eq(find(name).unwrap(), *tool), "{name}");
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::{Done, Failure, Parsed, convert};
 use ottla_client::config::Settings;
+use ottla_client::shell::network::resolve;
 use ottla_client::{Admin, ClientConfig, ClientError};
 use regex_lite::Regex;
 use std::future::Future;
@@ -27,7 +28,20 @@ pub(crate) fn block_on_all_cores<T>(future: impl Future<Output = Done<T>>) -> Do
 /// A client from settings that hold its bootstrap addresses.
 pub(crate) fn admin(settings: &mut Settings) -> Result<Admin, ClientError> {
     settings.set_default("client.id", "adminclient-1");
-    Ok(Admin::new(ClientConfig::read(settings)?))
+    resolved(ClientConfig::read(settings), |config| config).map(Admin::new).map_err(|error| match error {
+        ClientError::Bootstrap(why) => {
+            ClientError::Bootstrap(format!("Failed to create new KafkaAdminClient\nCaused by: {why}"))
+        }
+        other => other,
+    })
+}
+
+/// A configuration of which an address to begin with can be found: without one no client is made.
+pub(crate) fn resolved<T>(
+    config: Result<T, ClientError>,
+    client: impl Fn(&T) -> &ClientConfig,
+) -> Result<T, ClientError> {
+    config.and_then(|config| resolve(client(&config)).map(|()| config))
 }
 
 /// A client of the usual options: `--bootstrap-server` or `--bootstrap-controller`, and a file of settings.
@@ -107,15 +121,34 @@ pub(crate) fn joined(numbers: &[i32]) -> String {
 
 /// The order in which a Java program that kept these names in a `HashMap` shows them. Scripts compare such lines.
 pub(crate) fn java_map_order<T>(entries: &mut [T], name: impl Fn(&T) -> &str) {
+    java_map_order_of(entries, 16, name);
+}
+
+/// The same where the program made its `HashMap` with room for so many.
+pub(crate) fn java_map_order_of<T>(entries: &mut [T], room: usize, name: impl Fn(&T) -> &str) {
+    java_hash_order(entries, room, |entry| java_hash(name(entry)));
+}
+
+/// The same, of partitions.
+pub(crate) fn java_partition_order<T>(entries: &mut [T], partition: impl Fn(&T) -> (&str, i32)) {
+    java_hash_order(entries, 16, |entry| {
+        let (topic, index) = partition(entry);
+        index.cast_unsigned().wrapping_add(31).wrapping_mul(31).wrapping_add(java_hash(topic))
+    });
+}
+
+fn java_hash(text: &str) -> u32 {
+    text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
+}
+
+fn java_hash_order<T>(entries: &mut [T], room: usize, hash: impl Fn(&T) -> u32) {
     // Java's table has a power of two of places, and doubles when it is three quarters full.
-    let mut places = 16;
+    let mut places = room.max(1).next_power_of_two();
     while entries.len() * 4 > places * 3 {
         places *= 2;
     }
-    let hash =
-        |text: &str| text.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     entries.sort_by_key(|entry| {
-        let hash = hash(name(entry));
+        let hash = hash(entry);
         (hash ^ hash >> 16) as usize & (places - 1)
     });
 }

@@ -1,7 +1,7 @@
 //! `ottla completion bash|zsh|fish`: what a shell needs to complete commands, sub-commands and options.
 
-use crate::catalogue::{NODE_COMMANDS, TOOLS};
-use crate::cli::{complain, say_raw};
+use crate::catalogue::TOOLS;
+use crate::cli::{Tool, complain, say_raw};
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -27,22 +27,23 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
 
 /// The commands, each with what may stand behind it.
 fn words() -> Vec<(&'static str, Vec<String>)> {
-    let of_node = NODE_COMMANDS.iter().map(|(name, _)| (*name, Vec::new()));
-    let of_tools = TOOLS.iter().map(|tool| {
+    let of_tool = |tool: &&Tool| {
         let subcommands = tool.subcommands.iter().map(|sub| sub.name.to_owned());
         (tool.name, subcommands.chain(tool.dashed_options()).collect())
-    });
-    of_node.chain(of_tools).collect()
+    };
+    TOOLS.iter().map(of_tool).collect()
 }
 
 fn bash() -> String {
     let mut cases = String::new();
     for (name, words) in words().iter().filter(|(_, words)| !words.is_empty()) {
         let script = TOOLS.iter().find(|tool| tool.name == *name).map_or(*name, |tool| tool.script);
-        let _ = writeln!(cases, "    {name}|{script}|{script}.sh) words='{}' ;;", words.join(" "));
+        let names = if script.is_empty() { (*name).to_owned() } else { format!("{name}|{script}|{script}.sh") };
+        let _ = writeln!(cases, "    {names}) words='{}' ;;", words.join(" "));
     }
     let commands: Vec<_> = words().into_iter().map(|(name, _)| name).collect();
-    let scripts: Vec<_> = TOOLS.iter().map(|tool| format!("{0} {0}.sh", tool.script)).collect();
+    let scripts: Vec<_> =
+        TOOLS.iter().filter(|tool| !tool.script.is_empty()).map(|tool| format!("{0} {0}.sh", tool.script)).collect();
     format!(
         "_ottla() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} command=${{COMP_WORDS[0]##*/}} words=
@@ -93,7 +94,7 @@ mod tests {
             let output = Command::new("bash").args(["-c", &script]).output().unwrap();
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };
-        assert_eq!(complete("ottla top", 1), "topics");
+        assert_eq!(complete("ottla topi", 1), "topics");
         assert_eq!(complete("ottla topics --desc", 2), "--describe");
         assert_eq!(complete("kafka-topics.sh --desc", 1), "--describe");
         assert_eq!(complete("ottla metadata-quorum desc", 2), "describe");

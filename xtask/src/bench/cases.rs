@@ -4,7 +4,8 @@ use super::Bench;
 use super::load::{Figures, Load, figure};
 use super::results::{Better, Goal, Measure, Results};
 use super::slow_disk::SlowDisk;
-use super::system::{Home, Process, Program};
+use super::system::{Home, Process, Program, System};
+use crate::compat::Work;
 use anyhow::Result;
 use std::fs::File;
 use std::io::Write;
@@ -26,6 +27,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "beside", run: beside },
     Case { name: "slow-disk", run: slow_disk },
     Case { name: "connections", run: connections },
+    Case { name: "commands", run: super::commands::run },
     Case { name: "restart", run: restart },
 ];
 
@@ -51,7 +53,7 @@ pub(crate) struct Session<'a> {
     log: File,
 }
 
-const fn less(case: &'static str, what: &'static str, unit: &'static str, goal: Option<Goal>) -> Measure {
+pub(super) const fn less(case: &'static str, what: &'static str, unit: &'static str, goal: Option<Goal>) -> Measure {
     Measure { case, what, unit, better: Better::Less, goal }
 }
 
@@ -87,12 +89,25 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn add(&mut self, measure: Measure, value: f64) {
+    pub(super) fn system(&self) -> System {
+        self.program.system
+    }
+
+    pub(super) fn compat(&self) -> &Work {
+        &self.bench.compat
+    }
+
+    /// Where the node's listener for clients is.
+    pub(super) fn port(&self) -> u16 {
+        self.home.port
+    }
+
+    pub(super) fn add(&mut self, measure: Measure, value: f64) {
         println!("  {:12} {:36} {value:>10.3} {}", measure.case, measure.what, measure.unit);
         self.results.add(measure, self.program.system, value);
     }
 
-    fn load(&self, words: &[&str]) -> Result<Figures> {
+    pub(super) fn load(&self, words: &[&str]) -> Result<Figures> {
         Load::spawn(self.bench, self.home.port, &self.log, words)?.figures()
     }
 

@@ -5,6 +5,7 @@
 //! A new case is a line in [`cases::CASES`] and a function there; a new phase of load is a function in `bench/go`.
 
 mod cases;
+mod commands;
 mod limit;
 mod load;
 mod report;

@@ -63,14 +63,17 @@ fn java(work: &Work) -> Result<()> {
 }
 
 fn python(work: &Work) -> Result<()> {
-    let venv = work.dir.join("python");
-    let requirements = work.compat.join("python/requirements.txt");
-    let mark = fingerprint(std::slice::from_ref(&requirements), "")?;
-    once(&venv, &mark, "the Python clients", || {
-        quietly(work, "venv", Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    python_environment(work, &work.dir.join("python"), &work.compat.join("python/requirements.txt"))
+}
+
+/// A virtual environment with what a file of requirements asks for.
+pub(crate) fn python_environment(work: &Work, venv: &Path, requirements: &Path) -> Result<()> {
+    let mark = fingerprint(&[requirements.to_path_buf()], "")?;
+    once(venv, &mark, &format!("what {} asks for", shown(work, requirements)), || {
+        quietly(work, "venv", Command::new("python3").args(["-m", "venv"]).arg(venv))?;
         let mut pip = Command::new(venv.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--cache-dir"]);
-        pip.arg(work.dir.join("pip-cache")).arg("-r").arg(&requirements);
+        pip.arg(work.dir.join("pip-cache")).arg("-r").arg(requirements);
         quietly(work, "pip", &mut pip)
     })
 }
@@ -110,10 +113,15 @@ fn go(work: &Work) -> Result<()> {
     once(&dir.join("driver"), &fingerprint(&sources, "")?, "the Go clients", || {
         let mut go = Command::new("go");
         go.current_dir(work.compat.join("go")).args(["build", "-o"]).arg(dir.join("driver")).arg(".");
-        // A module cache that its owner may delete.
-        go.env("GOMODCACHE", dir.join("modules")).env("GOCACHE", dir.join("cache")).env("GOFLAGS", "-modcacherw");
+        own_go_caches(work, &mut go);
         quietly(work, "go", &mut go)
     })
+}
+
+/// A module cache that its owner may delete.
+pub(crate) fn own_go_caches(work: &Work, go: &mut Command) {
+    let dir = work.dir.join("go");
+    go.env("GOMODCACHE", dir.join("modules")).env("GOCACHE", dir.join("cache")).env("GOFLAGS", "-modcacherw");
 }
 
 fn rust(work: &Work) -> Result<()> {

@@ -24,7 +24,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(crate) use clients::KAFKA_VERSION;
-pub(crate) use tool::{output as kafka_tool_output, run as kafka_tool};
+pub(crate) use tool::{
+    command as kafka_command, command_names as kafka_command_names, output as kafka_tool_output, run as kafka_tool,
+};
 pub(crate) use tools::run as run_tools;
 
 const USAGE: &str = "usage: cargo xtask compat [options]
@@ -92,13 +94,17 @@ pub(crate) fn seed_tools(root: &Path) -> Result<Option<SeedTools>> {
             return Ok(None);
         }
     }
-    let ottla = node::ottla(&work)?.start.first().map(PathBuf::from).context("no ottla")?;
     Ok(Some(SeedTools {
-        ottla,
+        ottla: ottla_binary(&work)?,
         python: work.dir.join("python"),
         node_modules: work.dir.join("node/kafkajs/node_modules"),
         jars: work.dir.join("java/libs"),
     }))
+}
+
+/// The release build, made if it is not there.
+pub(crate) fn ottla_binary(work: &Work) -> Result<PathBuf> {
+    node::ottla(work)?.start.first().map(PathBuf::from).context("no ottla")
 }
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {

@@ -24,10 +24,12 @@ const TOOLS: &[(&str, &str)] = &[
     ("features", "org.apache.kafka.tools.FeatureCommand"),
     ("groups", "org.apache.kafka.tools.GroupsCommand"),
     ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
+    ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
     ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
     ("metadata-shell", "org.apache.kafka.shell.MetadataShell"),
     ("producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"),
+    ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
     ("replica-verification", "org.apache.kafka.tools.ReplicaVerificationTool"),
     ("storage", "kafka.tools.StorageTool"),
     ("topics", "org.apache.kafka.tools.TopicCommand"),
@@ -73,6 +75,13 @@ pub(super) fn libs(work: &Work) -> Result<PathBuf> {
 fn tool(work: &Work, args: &[String]) -> Result<Command> {
     let (name, rest) =
         args.split_first().with_context(|| format!("usage: cargo xtask kafka-tool NAME …; names: {}", names()))?;
+    let mut java = command(work, name)?;
+    java.args(rest);
+    Ok(java)
+}
+
+/// A tool, without arguments, with the heap that Kafka's script gives it.
+pub(crate) fn command(work: &Work, name: &str) -> Result<Command> {
     let class = class(name)?;
     ensure!(
         install::on_path("java") && install::on_path("mvn"),
@@ -80,6 +89,11 @@ fn tool(work: &Work, args: &[String]) -> Result<Command> {
     );
     let libs = libs(work)?;
     let mut java = Command::new("java");
-    java.arg("-Xmx256m").arg("-cp").arg(format!("{}/*", libs.display())).arg(class).args(rest);
+    java.arg("-Xmx256m").arg("-cp").arg(format!("{}/*", libs.display())).arg(class);
     Ok(java)
+}
+
+/// Without `kafka-`.
+pub(crate) fn command_names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, _)| *name)
 }

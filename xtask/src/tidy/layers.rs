@@ -14,6 +14,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("security", 1),
     ("log", 1),
     ("raft", 1),
+    ("quota", 1),
     ("link", 2),
     ("metadata", 2),
     ("replica", 2),
@@ -29,8 +30,9 @@ const LEVELS: &[(&str, u8)] = &[
     ("connect", 6),
     ("registry", 6),
     ("mirror", 6),
-    ("tools", 6),
-    ("console", 6),
+    ("ottla", 6),
+    ("tools", 7),
+    ("console", 7),
     ("sim", u8::MAX),
 ];
 
@@ -75,11 +77,12 @@ fn check_crate(file: &File, folder: &str, findings: &mut Vec<Finding>) {
         return;
     };
     let manifest = Manifest::parse(&file.text);
-    if manifest.name.as_deref() != Some(&format!("ottla-{folder}")) {
-        findings.push(file.finding(1, RULE, format!("name the package 'ottla-{folder}'")));
+    let name = package(folder);
+    if manifest.name.as_deref() != Some(&*name) {
+        findings.push(file.finding(1, RULE, format!("name the package '{name}'")));
     }
     for (line, dependency) in manifest.dependencies {
-        let Some(target) = dependency.strip_prefix("ottla-") else {
+        let Some(target) = dependency.strip_prefix("ottla-").or_else(|| (dependency == FRONT).then_some(FRONT)) else {
             continue;
         };
         let advice = match level(target) {
@@ -95,6 +98,13 @@ fn check_crate(file: &File, folder: &str, findings: &mut Vec<Finding>) {
         };
         findings.push(file.finding(line, RULE, advice));
     }
+}
+
+/// The crate that other people's programs depend on: it has the project's own name.
+const FRONT: &str = "ottla";
+
+fn package(folder: &str) -> String {
+    if folder == FRONT { FRONT.to_owned() } else { format!("ottla-{folder}") }
 }
 
 /// As much of a Cargo.toml as the rule needs.

@@ -6,7 +6,7 @@
 //! that a batch larger than they are can be read at all.
 
 use super::metadata::reachable_broker;
-use super::throttle::NOT_THROTTLED_MS;
+use super::throttle::{NOT_THROTTLED_MS, millis, took};
 use crate::node::{Node, Published, lock};
 use crate::request::{Answer, Context, Now, Parked, Reply, Worker};
 use ottla_log::{FetchedSlice, MinOneBatch, ReadBound};
@@ -69,27 +69,37 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Fetch
     let positive = |value: i32| usize::try_from(value).unwrap_or(0);
     let limits = FetchLimits {
         min_bytes: positive(request.min_bytes),
-        max_bytes: positive(request.max_bytes).min(node.settings().fetch_max_bytes),
+        max_bytes: positive(request.max_bytes).min(node.settings().fetch_max_bytes).min(burst(node, context)),
         bound,
     };
+    let limits = FetchLimits { min_bytes: limits.min_bytes.min(limits.max_bytes), ..limits };
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let mut fetch = Fetch {
         context: context.clone(),
         session,
         limits,
         deadline: context.now.instant + wait,
+        spent: None,
         waker: Arc::clone(&context.connection.waker),
     };
     let answers = fetch.read(node);
     if wait.is_zero() || fetch.session.partitions.is_empty() || answers.enough(&limits) {
         return fetch.answer(node, context.now, answers);
     }
+    fetch.spent = node.quotas.requested.is_set().then(|| context.spent());
     fetch.register(node);
     // What came between the look and the registration woke nobody.
     match fetch.resume(node, context.now, &mut Worker::default()) {
         Some(answer) => answer,
         None => Answer::Parked(Box::new(fetch)),
     }
+}
+
+/// What the client may be sent at once without waiting afterwards: more would make it wait for ever.
+fn burst<D: Disk>(node: &Node<D>, context: &Context) -> usize {
+    let (user, client) = context.taker();
+    let burst = node.quotas.fetched.ask(|quota| quota.burst(user, client)).flatten();
+    burst.map_or(usize::MAX, |bytes| bytes as usize)
 }
 
 fn failed(error: ErrorCode, session_id: i32) -> FetchResponse<'static> {
@@ -101,6 +111,8 @@ struct Fetch {
     session: FetchContext,
     limits: FetchLimits,
     deadline: Instant,
+    /// The time that it took before it waited, where that is counted.
+    spent: Option<Duration>,
     waker: Arc<dyn Wake>,
 }
 
@@ -251,6 +263,10 @@ impl Fetch {
     /// Writes the answer: what each partition says, and where its records lie.
     fn answer<D: Disk>(&self, node: &Node<D>, now: Now, answers: Answers<D>) -> Answer<D> {
         let summaries: Vec<PartitionAnswer> = answers.each.iter().map(summary).collect();
+        let wait = self.count(node, now, &summaries);
+        if !wait.is_zero() {
+            return self.empty(node, wait);
+        }
         let finished = {
             let mut sessions = lock(&node.sessions);
             sessions.finish(now.instant, &self.session, &summaries, || (node.draw() & 0x7fff_ffff) as i32)
@@ -294,6 +310,31 @@ impl Fetch {
         self.send(&response, slices)
     }
 
+    /// Counts what is to be sent; how long the client is to wait. Who must wait is sent nothing, which is not counted.
+    fn count<D: Disk>(&self, node: &Node<D>, now: Now, summaries: &[PartitionAnswer]) -> Duration {
+        let wait = took(node, &self.context, self.spent);
+        if !node.quotas.fetched.is_set() {
+            return wait;
+        }
+        let bytes = lock(&node.sessions).told_bytes(&self.session, summaries) as f64;
+        let wait = node.quotas.fetched.record(&self.context, bytes, now.instant).max(wait);
+        if !wait.is_zero() {
+            let (user, client) = self.context.taker();
+            node.quotas.fetched.ask(|quota| quota.unrecord(user, client, bytes, now.instant));
+        }
+        wait
+    }
+
+    /// The answer to a client that is to wait first. Its session is as it was.
+    fn empty<D: Disk>(&self, node: &Node<D>, wait: Duration) -> Answer<D> {
+        let session_id = match lock(&node.sessions).check(&self.session) {
+            Ok(()) => self.session.session_id(),
+            Err(error) => return self.context.reply(&failed(SessionError::code(error), 0)),
+        };
+        let response = FetchResponse { throttle_time_ms: millis(wait), session_id, ..Default::default() };
+        self.context.reply_and_wait(&response, wait)
+    }
+
     /// Where the leaders that are named can be reached, so that the client need not ask.
     fn endpoints<D: Disk>(&self, node: &Node<D>, leaders: &BTreeSet<i32>) -> Vec<NodeEndpoint<'static>> {
         let published = node.published();
@@ -320,7 +361,7 @@ impl Fetch {
         let mut slices: Vec<Option<FetchedSlice<D::File>>> = slices.into_iter().map(Some).collect();
         let place = |splice: &ottla_wire::Splice| Some((splice.at, slices.get_mut(splice.token as usize)?.take()?));
         let slices = splices.iter().filter_map(place).collect();
-        Answer::Reply(Reply { bytes, slices })
+        Answer::Reply(Reply { bytes, slices, wait: Duration::ZERO })
     }
 }
 

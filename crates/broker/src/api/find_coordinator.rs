@@ -62,7 +62,7 @@ fn find<D: Disk>(node: &Node<D>, context: &Context, kind: i8, key: &str) -> Resu
     let published = node.published();
     let image = &published.image;
     let Some(topic) = image.topics.named(OFFSETS_TOPIC) else {
-        node.create_missing_topics(vec![OFFSETS_TOPIC.to_owned()]);
+        node.create_missing_topics(vec![OFFSETS_TOPIC.to_owned()], None);
         return Err(ErrorCode::CoordinatorNotAvailable);
     };
     let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);

@@ -1,14 +1,24 @@
 //! What is the controller's to decide: the request goes to it whole, with the client's name and address, and the answer
 //! comes when its records are committed.
 
+use super::throttle::slow_down;
 use crate::controller::{self, Asker, Response};
 use crate::node::{Decided, Node, lock};
 use crate::request::{Answer, Context, Now, Parked, Worker};
 use ottla_machine::{Disk, Instant};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// The controller's answer, once it is there: a response, or why the connection is closed.
-type Slot = Arc<Mutex<Option<Result<Response, String>>>>;
+/// The controller's answer.
+struct Given {
+    /// Or why the connection is closed.
+    response: Result<Response, String>,
+    /// How long the client is to wait then.
+    wait: Duration,
+}
+
+/// The answer, once it is there.
+type Slot = Arc<Mutex<Option<Given>>>;
 
 struct Forwarded {
     context: Context,
@@ -20,7 +30,8 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, body: &[u8]) ->
     let slot: Slot = Arc::default();
     let given = Arc::clone(&slot);
     let body = body.to_vec();
-    let asker = Asker { context: context.clone(), authorizer: Arc::clone(&node.published().authorizer) };
+    let authorizer = Arc::clone(&node.published().authorizer);
+    let asker = Asker::new(context.clone(), authorizer, Arc::clone(&node.quotas));
     let waker = Arc::clone(&context.connection.waker);
     node.submit(Box::new(move |desk| {
         let (records, response) = match controller::decide(desk, &asker, &body) {
@@ -28,10 +39,11 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, body: &[u8]) ->
             Err(error) => (Vec::new(), Err(error.to_string())),
         };
         let finish = move |committed: Result<(), ottla_wire::ErrorCode>| {
-            *lock(&given) = Some(match committed {
+            let response = match committed {
                 Ok(()) => response,
                 Err(error) => controller::refuse(&asker.context, &body, error).map_err(|error| error.to_string()),
-            });
+            };
+            *lock(&given) = Some(Given { response, wait: asker.wait.get() });
             waker.wake();
         };
         Decided { records, finish: Box::new(finish) }
@@ -41,8 +53,10 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, body: &[u8]) ->
 
 impl<D: Disk> Parked<D> for Forwarded {
     fn resume(&mut self, _node: &Node<D>, _now: Now, _worker: &mut Worker) -> Option<Answer<D>> {
-        Some(match lock(&self.slot).take()? {
-            Ok(response) => self.context.reply(&*response),
+        let Given { response, wait } = lock(&self.slot).take()?;
+        Some(match response.map(|response| self.context.reply(&*response)) {
+            Ok(Answer::Reply(reply)) => Answer::Reply(slow_down(&self.context, reply, wait)),
+            Ok(other) => other,
             Err(reason) => Answer::Close(reason),
         })
     }

@@ -2,6 +2,7 @@
 //! client may do; v10 and v12 name topics by id; v13 can ask a client to begin anew (KIP-1102).
 
 use super::throttle::NOT_THROTTLED_MS;
+use crate::controller::Asker;
 use crate::node::{Node, Published};
 use crate::request::{Answer, Context};
 use ottla_machine::Disk;
@@ -12,6 +13,7 @@ use ottla_wire::api::metadata_response::{MetadataResponseBroker, MetadataRespons
 use ottla_wire::api::{MetadataRequest, MetadataResponse};
 use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 type ResponseTopic = MetadataResponseTopic<'static>;
 
@@ -147,7 +149,11 @@ fn by_names<D: Disk>(
         }
     }
     // The client asks again; by then they are there.
-    node.create_missing_topics(missing);
+    if !missing.is_empty() {
+        let authorizer = Arc::clone(&published.authorizer);
+        let asker = Asker::new(context.clone(), authorizer, Arc::clone(&node.quotas));
+        node.create_missing_topics(missing, Some(asker));
+    }
     topics
 }
 

@@ -4,12 +4,14 @@
 mod api_versions;
 mod delete_records;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod fetch;
 mod find_coordinator;
 mod forward;
@@ -57,13 +59,25 @@ const FINISHED: &[ApiKey] = &[
     ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
+    ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
     ApiKey::OffsetDelete,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
+    ApiKey::UnregisterBroker,
     ApiKey::ListConfigResources,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::UnregisterController,
 ];
 
 /// Those that a controller's listener answers. No other is told or answered.
@@ -77,10 +91,21 @@ const FINISHED_ON_CONTROLLER: &[ApiKey] = &[
     ApiKey::DeleteAcls,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeCluster,
     ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
+    ApiKey::UnregisterBroker,
     ApiKey::AssignReplicasToDirs,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::UnregisterController,
 ];
 
 pub(crate) fn is_finished(key: ApiKey) -> bool {
@@ -103,8 +128,10 @@ pub(crate) fn handle<D: Disk>(
     now: Now,
     worker: &mut Worker,
 ) -> Answer<D> {
-    let answer = Context::parse(connection, frame, now)
-        .and_then(|(context, mut reader)| dispatch(node, &context, &mut reader, worker));
+    let answer = Context::parse(connection, frame, now).and_then(|(context, mut reader)| {
+        let answer = dispatch(node, &context, &mut reader, worker)?;
+        Ok(throttle::settle(node, &context, answer))
+    });
     match answer {
         Ok(answer) => answer,
         Err(error) => Answer::Close(error.to_string()),
@@ -138,6 +165,8 @@ fn dispatch<D: Disk>(
         ApiKey::DescribeAcls => answer!(describe_acls::handle),
         ApiKey::DescribeConfigs => answer!(describe_configs::handle),
         ApiKey::DescribeLogDirs => answer!(describe_log_dirs::handle),
+        ApiKey::DescribeClientQuotas => answer!(describe_client_quotas::handle),
+        ApiKey::DescribeUserScramCredentials => answer!(describe_user_scram_credentials::handle),
         ApiKey::DescribeCluster => answer!(describe_cluster::handle),
         ApiKey::DescribeProducers => answer!(describe_producers::handle),
         ApiKey::DescribeQuorum => answer!(describe_quorum::handle),

@@ -6,7 +6,7 @@
 //! but an error closes the connection so that the producer hears of it.
 
 use super::metadata::reachable_broker;
-use super::throttle::NOT_THROTTLED_MS;
+use super::throttle::{millis, took};
 use crate::node::{Node, Published, sync_if_rolled};
 use crate::request::{Answer, Context, Worker};
 use ottla_log::{AppendError, AppendOrigin, Appended, RecordError, RecordErrorReason};
@@ -75,13 +75,16 @@ pub(super) fn handle<D: Disk>(
             ..Default::default()
         });
     }
+    let bytes = context.frame_bytes as f64;
     match (request.acks, failed) {
         (0, Some(error)) => Answer::Close(format!("a produce request with acks=0 failed: {}", error.name())),
-        (0, None) => Answer::Silence,
+        (0, None) => Answer::Silence { wait: node.quotas.produced.record(context, bytes, context.now.instant) },
         _ => {
             let node_endpoints = name_leaders(context, &published, &mut responses);
-            let throttle_time_ms = NOT_THROTTLED_MS;
-            context.reply(&ProduceResponse { responses, throttle_time_ms, node_endpoints, ..Default::default() })
+            let wait = node.quotas.produced.record(context, bytes, context.now.instant).max(took(node, context, None));
+            let throttle_time_ms = millis(wait);
+            let response = ProduceResponse { responses, throttle_time_ms, node_endpoints, ..Default::default() };
+            context.reply_and_wait(&response, wait)
         }
     }
 }

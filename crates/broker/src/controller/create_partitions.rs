@@ -8,6 +8,9 @@ use ottla_wire::api::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_wire::api::{CreatePartitionsRequest, CreatePartitionsResponse};
 use ottla_wire::{ApiError, ErrorCode};
 
+/// From this version on a client knows that it has made too many partitions (KIP-599).
+const REFUSES_SINCE: i16 = 3;
+
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &CreatePartitionsRequest<'_>) -> Decision {
     let twice = duplicates(request.topics.iter().map(|t| t.name.as_ref()));
     let answer = |name: &str, result: Result<(), ApiError>| {
@@ -27,7 +30,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &CreatePartiti
             false => results.push(answer(&topic.name, Err(ErrorCode::TopicAuthorizationFailed.into()))),
         }
     }
-    let outcome = desk.controller.create_partitions(&allowed, desk.seed);
+    let now = desk.now;
+    let mut charge = |partitions| asker.charge(partitions, REFUSES_SINCE, now);
+    let outcome = desk.controller.create_partitions(&allowed, desk.seed, &mut charge);
     results.extend(allowed.iter().zip(outcome.response).map(|(topic, result)| answer(&topic.name, result)));
     let records = if request.validate_only { Vec::new() } else { outcome.records };
     (records, Box::new(CreatePartitionsResponse { results, ..Default::default() }))

@@ -13,6 +13,8 @@ use ottla_wire::api::{CreateTopicsRequest, CreateTopicsResponse};
 use ottla_wire::{ApiError, ErrorCode};
 use std::sync::Arc;
 
+/// From this version on a client knows that it has made too many partitions (KIP-599).
+const REFUSES_SINCE: i16 = 6;
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &CreateTopicsRequest<'_>) -> Decision {
@@ -45,7 +47,9 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &CreateTopicsR
         configs: Some(Vec::new()),
         ..Default::default()
     };
-    let (records, results) = match desk.controller.create_topics(&allowed, desk.seed) {
+    let now = desk.now;
+    let mut charge = |partitions| asker.charge(partitions, REFUSES_SINCE, now);
+    let (records, results) = match desk.controller.create_topics(&allowed, desk.seed, &mut charge) {
         Ok(outcome) => (outcome.records, outcome.response),
         Err(error) => (Vec::new(), vec![Err(error); allowed.topics.len()]),
     };
@@ -107,8 +111,9 @@ fn success(
     result
 }
 
-/// Creates topics that clients named: with the node's defaults, or as its internal topics are to be.
-pub(crate) fn auto_create<D: Disk>(node: &Node<D>, names: Vec<String>) {
+/// Creates topics that clients named: with the node's defaults, or as its internal topics are to be. `asker` is who is
+/// charged for it: nobody for topics that the node needs itself.
+pub(crate) fn auto_create<D: Disk>(node: &Node<D>, names: Vec<String>, asker: Option<Asker>) {
     let settings = node.settings();
     let offsets = settings.offsets_topic;
     let topics: Vec<CreatableTopic<'static>> = names
@@ -137,7 +142,12 @@ pub(crate) fn auto_create<D: Disk>(node: &Node<D>, names: Vec<String>) {
     let decided = node.creations();
     node.submit(Box::new(move |desk| {
         let request = CreateTopicsRequest { topics, ..Default::default() };
-        let records = match desk.controller.create_topics(&request, desk.seed) {
+        let now = desk.now;
+        let mut charge = |partitions| match &asker {
+            Some(asker) => asker.charge(partitions, 0, now),
+            None => Ok(()),
+        };
+        let records = match desk.controller.create_topics(&request, desk.seed, &mut charge) {
             Ok(outcome) => {
                 for (name, result) in names.iter().zip(&outcome.response) {
                     if let Err(error) = result {

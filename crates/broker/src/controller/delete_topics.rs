@@ -10,6 +10,9 @@ use ottla_wire::api::{DeleteTopicsRequest, DeleteTopicsResponse};
 use ottla_wire::{ApiError, ErrorCode, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// From this version on a client knows that it has removed too many partitions (KIP-599).
+const REFUSES_SINCE: i16 = 5;
+
 type Answers = Vec<(Option<String>, Uuid, Result<(), ApiError>)>;
 
 pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &DeleteTopicsRequest<'_>) -> Decision {
@@ -28,7 +31,8 @@ pub(super) fn decide(desk: &mut Desk<'_>, asker: &Asker, request: &DeleteTopicsR
     }
     let doomed = allowed(desk, asker, &names, &ids, &mut answers);
     let ids: Vec<Uuid> = doomed.keys().copied().collect();
-    let outcome = desk.controller.delete_topics(&ids);
+    let now = desk.now;
+    let outcome = desk.controller.delete_topics(&ids, &mut |partitions| asker.charge(partitions, REFUSES_SINCE, now));
     for ((id, name), result) in doomed.into_iter().zip(outcome.response) {
         answers.push((Some(name), id, result));
     }

@@ -4,19 +4,28 @@
 pub(crate) mod acls;
 pub(crate) mod alter_configs;
 mod assign_replicas_to_dirs;
+mod client_quotas;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
+mod elect_leaders;
+mod raft_voters;
+mod reassignments;
 mod refuse;
+mod scram;
+mod unregister;
+mod update_features;
 
 pub(crate) use refuse::refuse;
 
-use crate::node::Desk;
-use crate::request::{Context, FrameError};
+use crate::node::{Desk, NodeQuotas};
+use crate::request::{Context, FrameError, Now};
 use ottla_metadata::controller::VersionedRecord;
 use ottla_security::{AclOperation, Action, Authorizer, ResourceType};
-use ottla_wire::{ApiKey, Decode, Encode, Reader};
+use ottla_wire::{ApiError, ApiKey, Decode, Encode, ErrorCode, Reader};
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A response that no longer borrows the request.
 pub(crate) type Response = Box<dyn Encode + Send>;
@@ -28,9 +37,34 @@ pub(crate) type Decision = (Vec<VersionedRecord>, Response);
 pub(crate) struct Asker {
     pub context: Context,
     pub authorizer: Arc<dyn Authorizer>,
+    pub quotas: Arc<NodeQuotas>,
+    /// How long the client is to wait for the partitions that it made or removed.
+    pub wait: Cell<Duration>,
 }
 
 impl Asker {
+    pub fn new(context: Context, authorizer: Arc<dyn Authorizer>, quotas: Arc<NodeQuotas>) -> Self {
+        Self { context, authorizer, quotas, wait: Cell::default() }
+    }
+
+    /// Charges the client for partitions that are made or removed (KIP-599). Below `refuses_since` its version does not
+    /// know the refusal, and it waits instead.
+    pub fn charge(&self, partitions: usize, refuses_since: i16, now: Now) -> Result<(), ApiError> {
+        let (user, client) = self.context.taker();
+        let (permits, now) = (partitions as f64, now.instant);
+        let taken = self.quotas.mutations.ask(|quota| match self.context.version >= refuses_since {
+            true => quota.take(user, client, permits, now),
+            false => {
+                self.wait.set(quota.take_anyway(user, client, permits, now));
+                Ok(())
+            }
+        });
+        taken.unwrap_or(Ok(())).map_err(|wait| {
+            self.wait.set(wait);
+            ErrorCode::ThrottlingQuotaExceeded.into()
+        })
+    }
+
     pub fn may(&self, operation: AclOperation, kind: ResourceType, name: &str) -> bool {
         self.authorizer.authorize(&self.context.security(), &Action::new(operation, kind, name)).is_allowed()
     }
@@ -56,6 +90,16 @@ pub(crate) fn decide(desk: &mut Desk<'_>, asker: &Asker, body: &[u8]) -> Result<
         ApiKey::IncrementalAlterConfigs => alter_configs::decide(desk, asker, &read(context, &mut reader)?),
         ApiKey::CreateAcls => acls::decide_create(desk, asker, &read(context, &mut reader)?),
         ApiKey::DeleteAcls => acls::decide_delete(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ElectLeaders => elect_leaders::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterPartitionReassignments => reassignments::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::ListPartitionReassignments => reassignments::list(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterClientQuotas => client_quotas::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AlterUserScramCredentials => scram::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UpdateFeatures => update_features::decide(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UnregisterBroker => unregister::decide_broker(desk, asker, &read(context, &mut reader)?),
+        ApiKey::UnregisterController => unregister::decide_controller(desk, asker, &read(context, &mut reader)?),
+        ApiKey::AddRaftVoter => raft_voters::decide_add(desk, asker, &read(context, &mut reader)?),
+        ApiKey::RemoveRaftVoter => raft_voters::decide_remove(desk, asker, &read(context, &mut reader)?),
         ApiKey::AssignReplicasToDirs => assign_replicas_to_dirs::decide(desk, asker, &read(context, &mut reader)?),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

@@ -79,6 +79,18 @@ pub(crate) fn refuse(context: &Context, body: &[u8], error: ErrorCode) -> Result
             let filter_results = request.filters.iter().map(|_| result()).collect();
             Box::new(DeleteAclsResponse { filter_results, ..Default::default() })
         }
+        ApiKey::ElectLeaders => {
+            super::elect_leaders::refusal(&context.body(&mut reader)?, context.version, &error.into())
+        }
+        ApiKey::AlterPartitionReassignments => super::reassignments::refusal(&context.body(&mut reader)?, error),
+        ApiKey::ListPartitionReassignments => super::reassignments::list_refusal(&context.body(&mut reader)?, error),
+        ApiKey::AlterClientQuotas => super::client_quotas::refusal(&context.body(&mut reader)?, error),
+        ApiKey::AlterUserScramCredentials => super::scram::refusal(&context.body(&mut reader)?, error),
+        ApiKey::UpdateFeatures => super::update_features::refusal(error.into()),
+        ApiKey::UnregisterBroker => super::unregister::broker_refusal(error.into()),
+        ApiKey::UnregisterController => super::unregister::controller_refusal(error.into()),
+        ApiKey::AddRaftVoter => super::raft_voters::add_refusal(error.into()),
+        ApiKey::RemoveRaftVoter => super::raft_voters::remove_refusal(error.into()),
         ApiKey::AssignReplicasToDirs => super::assign_replicas_to_dirs::refusal(error),
         key => return Err(FrameError::Unsupported { key: key as i16, version: context.version }),
     })

@@ -17,6 +17,11 @@ pub trait Host: Send + Sync {
     /// Total and usable bytes of the volume that holds a path; None where nobody can tell.
     fn space(&self, path: &Path) -> Option<(u64, u64)>;
 
+    /// Whether this is an address, or the name of a host that has one.
+    fn has_address(&self, host: &str) -> bool {
+        host.parse::<core::net::IpAddr>().is_ok()
+    }
+
     /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who asked. For what
     /// only the program knows, such as whether a keystore can be opened.
     fn check_broker_configs(&self, _configs: &Configs) -> Result<(), String> {

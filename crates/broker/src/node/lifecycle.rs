@@ -2,14 +2,14 @@
 //! up, beats on, and at the end asks to leave. What it asks are requests to the controller, as a broker elsewhere would.
 
 use super::step::{BrokerSession, Decided, Desk};
-use super::{Node, lock};
+use super::{Node, Published, lock};
 use crate::request::Now;
 use ottla_machine::Disk;
 use ottla_metadata::controller::BrokerState;
 use ottla_metadata::features::{
     FEATURES, KRAFT_VERSION, METADATA_VERSION, METADATA_VERSION_LATEST, METADATA_VERSION_MIN,
 };
-use ottla_metadata::image::Endpoint;
+use ottla_metadata::image::{Endpoint, Image};
 use ottla_wire::api::{
     BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest, broker_registration_request,
     controller_registration_request,
@@ -28,9 +28,34 @@ pub(super) enum Wish {
 }
 
 impl<D: Disk> Node<D> {
-    /// Asks for a registration; the answer is the broker epoch.
+    /// Asks for a registration of a new incarnation; the answer is the broker epoch.
     pub(super) fn register_broker(&self) -> Slot<i64> {
-        let request = self.registration();
+        self.register_incarnation(self.new_uuid())
+    }
+
+    /// A raised `metadata.version` lets nodes say more of themselves than when they registered: controllers where they
+    /// listen, brokers their directories, and where their replicas lie.
+    pub(super) fn register_what_is_new(&self, before: &Image, published: &Published<D>) {
+        let (after, Some(_)) = (&published.image, before.metadata_version) else { return };
+        let (old, new) = (before.record_versions(), after.record_versions());
+        if new.has_controller_registration() && !old.has_controller_registration() {
+            self.register_controller();
+        }
+        if new.has_directories()
+            && !old.has_directories()
+            && let Some(broker) = after.brokers.get(&self.id)
+        {
+            self.register_incarnation(broker.incarnation_id);
+            for topic in after.topics.iter() {
+                if let Some(hosted) = published.hosted.get(&topic.id) {
+                    self.note_assignments(after, topic, hosted);
+                }
+            }
+        }
+    }
+
+    fn register_incarnation(&self, incarnation_id: Uuid) -> Slot<i64> {
+        let request = self.registration(incarnation_id);
         self.ask(move |desk| {
             let id = request.broker_id;
             let next = desk.next_offset;
@@ -98,7 +123,7 @@ impl<D: Disk> Node<D> {
         })
     }
 
-    fn registration(&self) -> BrokerRegistrationRequest<'static> {
+    fn registration(&self, incarnation_id: Uuid) -> BrokerRegistrationRequest<'static> {
         let place = &self.settings().place;
         let listener = |e: &Endpoint| broker_registration_request::Listener {
             name: e.name.clone().into(),
@@ -116,7 +141,7 @@ impl<D: Disk> Node<D> {
         BrokerRegistrationRequest {
             broker_id: self.id,
             cluster_id: place.cluster_id.clone().into(),
-            incarnation_id: self.new_uuid(),
+            incarnation_id,
             listeners: place.advertised.iter().map(listener).collect(),
             features: supported_features().map(feature).collect(),
             rack: place.rack.clone().map(Into::into),

@@ -14,6 +14,7 @@ mod publish;
 mod published;
 mod quorum;
 mod quorum_files;
+mod quotas;
 mod settings;
 mod start;
 mod step;
@@ -25,8 +26,10 @@ use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job};
 pub use published::Published;
+pub(crate) use quotas::NodeQuotas;
+pub use quotas::QuotaWindows;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
-pub(crate) use step::{Decided, Desk, Operation};
+pub(crate) use step::{Decided, Desk, Operation, QuorumChange};
 pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;
@@ -96,6 +99,7 @@ pub struct Node<D: Disk> {
     pub(crate) coordinators: Coordinators<D>,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,
+    pub(crate) quotas: Arc<NodeQuotas>,
     seed: Mutex<Seed>,
 }
 

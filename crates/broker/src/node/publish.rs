@@ -33,6 +33,9 @@ impl<D: Disk> Node<D> {
         if delta.acls || before.offset < 0 {
             next.authorizer = self.authorizer(&image);
         }
+        if delta.quotas || before.offset < 0 {
+            self.quotas.set(&image.quotas);
+        }
         let retired = self.retire_partitions(&mut next, &delta);
         self.host_partitions(&mut next, &image, &delta, now);
         next.image = image;
@@ -40,6 +43,7 @@ impl<D: Disk> Node<D> {
         self.published.store(Arc::clone(&next));
         retired.iter().for_each(|partition| partition.wake_waiting());
         self.after_publication(&next, &delta, now);
+        self.register_what_is_new(&before.image, &next);
         self.send_assignments(&next);
     }
 

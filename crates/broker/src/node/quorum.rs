@@ -12,9 +12,9 @@ use ottla_metadata::framing;
 use ottla_metadata::image::Loader;
 use ottla_raft::{Candidate, QuorumState, SnapshotId, SnapshotWriter, VoterSet, elect};
 use ottla_wire::batch::{Batch, BatchBuilder, Batches, ControlRecordType, Records};
-use ottla_wire::decode_exact;
 use ottla_wire::metadata::MetadataRecord;
 use ottla_wire::other::{KRaftVersionRecord, VotersRecord};
+use ottla_wire::{Encode, Writer, decode_exact};
 use std::path::PathBuf;
 
 const QUORUM_STATE: &str = "quorum-state";
@@ -228,6 +228,27 @@ impl<D: Disk> Quorum<D> {
         // In one write, which a full disk undoes as a whole.
         self.write(&bytes, now)?;
         records.iter().try_for_each(|(record, _)| self.loader.replay(record)).map_err(|error| broken(&error))
+    }
+
+    /// Appends what the quorum becomes, as the control records that other voters go by. It holds at once, committed or not.
+    pub fn change(&mut self, version: i16, voters: VoterSet, now: Timestamp) -> Result<(), NotAppended> {
+        let broken = |error: &dyn std::fmt::Display| NotAppended::Broken(error.to_string());
+        let mut builder = self.builder(self.end_offset()).control();
+        let mut control = |kind, message: &dyn Encode| {
+            let mut value = Writer::new();
+            message.encode(&mut value, 0).map_err(|error| broken(&error))?;
+            builder.append_control(now.0, kind, value.bytes()).map_err(|error| broken(&error))
+        };
+        if version != self.kraft_version {
+            let record = KRaftVersionRecord { k_raft_version: version, ..Default::default() };
+            control(ControlRecordType::KraftVersion, &record)?;
+        }
+        control(ControlRecordType::KraftVoters, &voters.to_record())?;
+        let mut bytes = Vec::new();
+        builder.build_plain(&mut bytes).map_err(|error| broken(&error))?;
+        self.write(&bytes, now)?;
+        (self.kraft_version, self.voters) = (version, voters);
+        Ok(())
     }
 
     fn builder(&self, offset: i64) -> BatchBuilder {

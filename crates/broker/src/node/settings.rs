@@ -1,14 +1,17 @@
 //! What the node's own file says, as far as the node acts on it. Listeners and directories are checked by whoever reads
 //! the file; here they are final.
 
+use super::QuotaWindows;
 use ottla_metadata::config_defs::BrokerLayers;
 use ottla_metadata::controller;
 use ottla_metadata::image::{Configs, Endpoint};
+use ottla_quota::Window;
 use ottla_raft::VoterSet;
 use ottla_replica::SessionLimits;
 use ottla_security::{Decision, Principal};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -30,6 +33,7 @@ pub struct Settings {
     pub session_timeout_ms: u64,
     /// `metadata.log.max.record.bytes.between.snapshots`
     pub snapshot_after_bytes: u64,
+    pub quotas: QuotaWindows,
     pub controller: controller::Settings,
 }
 
@@ -79,6 +83,10 @@ impl Settings {
         let yes = |key: &str| layers.value(key).as_bool().unwrap_or_default();
         let short = |key: &str| i16::try_from(int(key)).unwrap_or(1);
         let positive = |value: i64| u64::try_from(value).unwrap_or(0);
+        let window = |seconds: &str, count: &str| Window {
+            length: Duration::from_secs(positive(int(seconds).into()).max(1)),
+            count: usize::try_from(int(count)).unwrap_or(1),
+        };
         let controller = controller::Settings {
             node_id: place.node_id,
             cluster_id: place.cluster_id.clone(),
@@ -105,6 +113,10 @@ impl Settings {
             heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
             session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
             snapshot_after_bytes: positive(long("metadata.log.max.record.bytes.between.snapshots")),
+            quotas: QuotaWindows {
+                clients: window("quota.window.size.seconds", "quota.window.num"),
+                mutations: window("controller.quota.window.size.seconds", "controller.quota.window.num"),
+            },
             controller,
             place,
             file,

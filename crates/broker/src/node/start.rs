@@ -6,7 +6,7 @@ use super::directories::Directories;
 use super::lifecycle::Wish;
 use super::quorum::Quorum;
 use super::step::ControllerState;
-use super::{Host, Node, Published, Settings, StartError};
+use super::{Host, Node, NodeQuotas, Published, Settings, StartError};
 use crate::request::Now;
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -61,6 +61,7 @@ impl<D: Disk> Node<D> {
             assignments: Arc::default(),
             coordinators: Coordinators::new(&settings),
             creating: Arc::default(),
+            quotas: NodeQuotas::new(settings.quotas),
             seed: Mutex::new(seed),
             settings,
         });

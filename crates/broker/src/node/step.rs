@@ -6,6 +6,8 @@ use super::{Host, Node, lock};
 use crate::request::Now;
 use ottla_machine::{Disk, Instant, Seed};
 use ottla_metadata::controller::{Controller, VersionedRecord};
+use ottla_metadata::image::Endpoint;
+use ottla_raft::{Membership, Voter, VoterEndpoint, VoterSet};
 use ottla_wire::ErrorCode;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +36,17 @@ pub(crate) struct Desk<'a> {
     pub sessions: &'a mut BTreeMap<i32, BrokerSession>,
     pub host: &'a dyn Host,
     pub now: Now,
+    /// The quorum as it is.
+    pub membership: Membership<'a>,
+    /// What the quorum is to become: it writes that itself, before the records of the decision.
+    pub quorum_change: Option<QuorumChange>,
+}
+
+/// A quorum's level, its voters, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum QuorumChange {
+    KraftVersion(i16),
+    Voters(VoterSet),
 }
 
 /// The contact that the controller has with a broker.
@@ -58,6 +71,8 @@ pub(crate) struct ControllerState<D: Disk> {
 /// How long a metadata snapshot that could not be written is left alone: a full disk is told of once in that time, and the
 /// steps between do not each write a part of it in vain.
 const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// The levels of `kraft.version` that this node can live with.
+const KRAFT_VERSIONS: (i16, i16) = (0, 1);
 /// The most operations that share one sync.
 const OPERATIONS_PER_STEP: usize = 1000;
 
@@ -131,15 +146,54 @@ impl<D: Disk> Node<D> {
             sessions: &mut state.sessions,
             host: &**self.host(),
             now,
+            membership: Membership {
+                cluster_id: &self.cluster_id,
+                default_listener: self.settings().place.advertised_controllers.first().map_or("", |e| e.name.as_str()),
+                kraft_version: state.quorum.kraft_version,
+                voters: &state.quorum.voters,
+            },
+            quorum_change: None,
         };
         let Decided { records, finish } = operation(&mut desk);
-        let appended = if records.is_empty() { Ok(()) } else { self.append(state, &records, now) };
+        let mut appended = match desk.quorum_change {
+            Some(change) => self.change_quorum(state, change, now),
+            None => Ok(()),
+        };
+        if appended.is_ok() && !records.is_empty() {
+            appended = self.append(state, &records, now);
+        }
         (finish, appended)
     }
 
     fn append(&self, state: &mut ControllerState<D>, records: &[VersionedRecord], now: Now) -> Appended {
+        Self::written(state, |quorum| quorum.append(records, now.wall))
+    }
+
+    /// At `kraft.version` 0 the voters stand in the node's file; from 1 on in the log, with their directories.
+    fn change_quorum(&self, state: &mut ControllerState<D>, change: QuorumChange, now: Now) -> Appended {
+        let (version, voters) = match change {
+            QuorumChange::KraftVersion(version) => (version, self.own_voter()),
+            QuorumChange::Voters(voters) => (state.quorum.kraft_version, voters),
+        };
+        Self::written(state, |quorum| quorum.change(version, voters, now.wall))
+    }
+
+    fn own_voter(&self) -> VoterSet {
+        let endpoint = |e: &Endpoint| VoterEndpoint { name: e.name.clone(), host: e.host.clone(), port: e.port };
+        VoterSet(vec![Voter {
+            id: self.id,
+            directory_id: self.quorum_status().directory_id,
+            endpoints: self.settings().place.advertised_controllers.iter().map(endpoint).collect(),
+            kraft_versions: KRAFT_VERSIONS,
+        }])
+    }
+
+    fn written(
+        state: &mut ControllerState<D>,
+        write: impl FnOnce(&mut Quorum<D>) -> Result<(), NotAppended>,
+    ) -> Appended {
         if state.failed.is_none() {
-            match state.quorum.append(records, now.wall) {
+            match write(&mut state.quorum) {
                 Ok(()) => return Ok(()),
                 Err(NotAppended::NoRoom(reason)) => tracing::error!("metadata is not changed: {reason}"),
                 Err(NotAppended::Broken(reason)) => state.failed = Some(reason),

@@ -2,10 +2,11 @@
 
 use super::directories::{Directory, Offsets};
 use super::{Host, Node, lock};
+use crate::controller::Asker;
 use crate::request::Now;
 use ottla_log::directory::{Folder, TopicPartition};
 use ottla_log::{Appended, LogError, SegmentRoll};
-use ottla_machine::{Disk, Offset, PartitionIndex};
+use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
 use ottla_replica::Partition;
 use std::sync::Arc;
 
@@ -63,6 +64,11 @@ impl<D: Disk> Node<D> {
         }
     }
 
+    /// Forgets the quotas' counts of clients that are long gone.
+    pub fn expire_quotas(&self, now: Instant) {
+        self.quotas.expire(now);
+    }
+
     pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
         let directory = Arc::clone(directory);
         self.host().run(Box::new(move || {
@@ -73,13 +79,13 @@ impl<D: Disk> Node<D> {
     }
 
     /// Topics that a client named and that may be created on the way. Asked for once, until it is decided.
-    pub(crate) fn create_missing_topics(&self, names: Vec<String>) {
+    pub(crate) fn create_missing_topics(&self, names: Vec<String>, asker: Option<Asker>) {
         let wanted: Vec<String> = {
             let mut creating = lock(&self.creating);
             names.into_iter().filter(|name| creating.insert(name.clone())).collect()
         };
         if !wanted.is_empty() {
-            crate::controller::create_topics::auto_create(self, wanted);
+            crate::controller::create_topics::auto_create(self, wanted, asker);
         }
     }
 }

@@ -89,6 +89,9 @@ impl Wake for Woken {
     }
 }
 
+/// The time at which a fixture begins.
+const BEGIN_MS: u64 = 1_000_000;
+
 /// A client's connection.
 pub struct Client {
     connection: Arc<Connection>,
@@ -106,6 +109,8 @@ impl Client {
 pub struct Reply {
     body: Vec<u8>,
     version: i16,
+    /// How long the connection takes nothing then.
+    pub wait: Duration,
 }
 
 impl Reply {
@@ -186,7 +191,7 @@ impl Fixture {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into();
         text.extend(file.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        let now = Now { instant: Instant::from_millis(1_000_000), wall: Timestamp(1_700_000_000_000) };
+        let now = Now { instant: Instant::from_millis(BEGIN_MS), wall: Timestamp(1_700_000_000_000) };
         let host = Arc::default();
         let node = start(&disk, &host, &text, &authorization, &log_dirs, 0, now).unwrap();
         let admin = client("admin");
@@ -386,11 +391,11 @@ fn asked(answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) 
             assert_eq!(reader.i32().unwrap() as usize, bytes.len() - 4, "the frame's length");
             let header = ResponseHeader::decode(&mut reader, key.info().response_header_version(key, version));
             assert_eq!(header.unwrap().correlation_id, 9);
-            Asked::Answered(Reply { body: reader.rest().to_vec(), version })
+            Asked::Answered(Reply { body: reader.rest().to_vec(), version, wait: reply.wait })
         }
         Answer::Parked(parked) => Asked::Waits(Pending { parked, woken, key, version }),
         Answer::Close(reason) => Asked::Closed(reason),
-        Answer::Silence => Asked::Closed("silence".to_owned()),
+        Answer::Silence { .. } => Asked::Closed("silence".to_owned()),
     }
 }
 
@@ -435,6 +440,21 @@ pub fn controller_client(user: &str) -> Client {
     client_of(user, "CONTROLLER", ListenerKind::Controller)
 }
 
+/// A client whose requests each take about a second, at the fixture's first time.
+pub fn slow_client(user: &str) -> Client {
+    let quick = client(user);
+    let (host, woken) = (quick.connection.host.clone(), quick.woken);
+    let connection = Connection {
+        listener: "PLAINTEXT".into(),
+        kind: ListenerKind::Broker,
+        principal: Principal::user(user),
+        host,
+        waker: Arc::clone(&woken) as _,
+        clock: || Instant::from_millis(BEGIN_MS + 1000),
+    };
+    Client { connection: Arc::new(connection), woken }
+}
+
 fn client_of(user: &str, listener: &str, kind: ListenerKind) -> Client {
     let woken = Arc::new(Woken::default());
     let connection = Connection {
@@ -443,6 +463,8 @@ fn client_of(user: &str, listener: &str, kind: ListenerKind) -> Client {
         principal: Principal::user(user),
         host: ClientHost::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         waker: Arc::clone(&woken) as _,
+        // No time passes while a request is handled.
+        clock: || Instant(0),
     };
     Client { connection: Arc::new(connection), woken }
 }

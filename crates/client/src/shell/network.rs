@@ -9,6 +9,7 @@ use ottla_wire::api::metadata_request::MetadataRequestTopic;
 use ottla_wire::api::{DescribeClusterRequest, DescribeClusterResponse, MetadataRequest, MetadataResponse};
 use ottla_wire::{Request, VersionRange};
 use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -24,6 +25,16 @@ pub enum Target {
     /// A node by a connection of its own, for what may be held up there: a member that joins waits for the others, and
     /// what comes behind it on the same connection waits too.
     Coordinator(i32),
+}
+
+/// Whether any of the addresses to begin with has a name that is known. Asks the system, and may wait for it.
+pub fn resolve(config: &ClientConfig) -> Result<()> {
+    let mut addresses = config.bootstrap.addresses().iter();
+    if addresses.any(|(host, port)| (host.as_str(), *port).to_socket_addrs().is_ok()) {
+        return Ok(());
+    }
+    let key = if config.bootstrap.is_controllers() { "bootstrap.controllers" } else { "bootstrap.servers" };
+    Err(ClientError::Bootstrap(format!("No resolvable bootstrap urls given in {key}")))
 }
 
 /// A cluster as one client sees it. Many calls may go on at once.

@@ -148,14 +148,15 @@ impl ConfigDefs {
 
     /// The key that was probably meant, if one is near.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
-        let limit = 1 + name.len() / 6;
-        self.keys
-            .keys()
-            .map(|key| (edit_distance(key, name, limit), *key))
-            .filter(|(distance, _)| *distance <= limit)
-            .min()
-            .map(|(_, key)| key)
+        nearest(self.keys.keys().copied(), name)
     }
+}
+
+/// Of these names the one that was probably meant, if one is near.
+pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, given: &str) -> Option<&'a str> {
+    let limit = 1 + given.len() / 6;
+    let near = names.map(|name| (edit_distance(name, given, limit), name));
+    near.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
 impl ConfigDef {

@@ -237,7 +237,9 @@ impl<'a> BrokerLayers<'a> {
             }
         }
         for name in &names {
-            if let Some(text) = broker().get(name).and_then(ConfigDef::default_text) {
+            // What can only be set while a broker runs has no default that a broker would tell.
+            let def = broker().get(name).filter(|def| !def.dynamic_only);
+            if let Some(text) = def.and_then(ConfigDef::default_text) {
                 let text = (!sensitive).then(|| text.to_owned());
                 found.push(((*name).to_owned(), text, ConfigSource::Default));
             }
@@ -374,6 +376,10 @@ mod tests {
         assert_eq!(entry(&described, "num.io.threads").0.as_deref(), Some("4"));
         assert!(!find("num.io.threads").read_only && find("node.id").read_only);
         assert!(!described.iter().any(|e| e.name == "leader.replication.throttled.rate"));
+        let dynamic = configs(&[("leader.replication.throttled.rate", "5")]);
+        let described = BrokerLayers { dynamic: &dynamic, ..BrokerLayers::of_file(&file) }.describe_broker();
+        let synonyms = ["leader.replication.throttled.rate=5 DynamicBroker".to_owned()];
+        assert_eq!(entry(&described, "leader.replication.throttled.rate").2, synonyms);
     }
 
     #[test]

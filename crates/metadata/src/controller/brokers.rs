@@ -1,13 +1,13 @@
 //! The life of a broker in the metadata: registration, heartbeats, fencing, and its orderly leave.
 
-use super::partition_change::Event;
+use super::partition_events::Event;
 use super::{Controller, Outcome, VersionedRecord};
 use crate::features::{METADATA_VERSION, RecordVersions};
 use crate::image::Broker;
 use ottla_wire::api::{BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest};
 use ottla_wire::metadata::{
-    BrokerRegistrationChangeRecord, RegisterBrokerRecord, RegisterControllerRecord, register_broker_record,
-    register_controller_record,
+    BrokerRegistrationChangeRecord, RegisterBrokerRecord, RegisterControllerRecord, UnregisterBrokerRecord,
+    UnregisterControllerRecord, register_broker_record, register_controller_record,
 };
 use ottla_wire::{ApiError, ErrorCode, Uuid};
 
@@ -182,6 +182,35 @@ impl Controller<'_> {
         let mut records = self.partition_changes(Event::Removed(broker.id));
         records.push(self.registration_change(broker, |record| record.fenced = 1));
         records
+    }
+
+    /// A broker that will not come back is taken out of the metadata (KIP-500).
+    pub fn unregister_broker(&self, id: i32) -> Result<Vec<VersionedRecord>, ApiError> {
+        let Some(broker) = self.image.brokers.get(&id) else {
+            let message = format!("Broker ID {id} is not currently registered");
+            return Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message));
+        };
+        let mut records = self.partition_changes(Event::Removed(id));
+        let record = UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch, ..Default::default() };
+        records.push((record.into(), 0));
+        Ok(records)
+    }
+
+    /// A controller that will not come back is taken out of the metadata. The one that decides stays.
+    pub fn unregister_controller(&self, id: i32) -> Result<Vec<VersionedRecord>, ApiError> {
+        if id == self.settings.node_id {
+            let message = "Controller cannot unregister itself while it is active.";
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+        }
+        if !self.image.record_versions().has_controller_unregistration() {
+            let message = "The current MetadataVersion is too old to support controller unregistration.";
+            return Err(ApiError::new(ErrorCode::UnsupportedVersion, message));
+        }
+        if !self.image.controllers.contains_key(&id) {
+            let message = format!("Controller ID {id} is not currently registered.");
+            return Err(ApiError::new(ErrorCode::ControllerIdNotRegistered, message));
+        }
+        Ok(vec![(UnregisterControllerRecord { controller_id: id, ..Default::default() }.into(), 0)])
     }
 
     fn unfence(&self, broker: &Broker) -> Vec<VersionedRecord> {

@@ -13,7 +13,7 @@ struct Rack {
 }
 
 /// The replicas of `partitions` new partitions, `replication_factor` each.
-pub(super) fn place(
+pub fn place(
     image: &Image,
     seed: &mut Seed,
     partitions: usize,

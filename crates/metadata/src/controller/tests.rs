@@ -7,15 +7,19 @@ use ottla_wire::metadata::*;
 use ottla_wire::{ApiError, ErrorCode, Uuid};
 use std::collections::BTreeMap;
 
-struct Cluster {
-    image: Image,
+mod elections;
+mod features;
+mod reassignments;
+
+pub(super) struct Cluster {
+    pub(super) image: Image,
     settings: Settings,
     offset: i64,
 }
 
 impl Cluster {
     /// A metadata log whose controller was just activated.
-    fn new(features: &[(&'static str, i16)]) -> Self {
+    pub(super) fn new(features: &[(&'static str, i16)]) -> Self {
         let settings = Settings {
             node_id: 1,
             cluster_id: "c".to_owned(),
@@ -41,7 +45,10 @@ impl Cluster {
         cluster
     }
 
-    fn decide<R>(&mut self, decide: impl FnOnce(&Controller<'_>) -> Outcome<R>) -> (R, Vec<MetadataRecord<'static>>) {
+    pub(super) fn decide<R>(
+        &mut self,
+        decide: impl FnOnce(&Controller<'_>) -> Outcome<R>,
+    ) -> (R, Vec<MetadataRecord<'static>>) {
         let controller = Controller { image: &self.image, settings: &self.settings };
         let Outcome { records, response } = decide(&controller);
         for (record, version) in &records {
@@ -85,6 +92,34 @@ impl Cluster {
         self.decide(|c| c.heartbeat(&request, epoch).unwrap()).0
     }
 
+    /// Three brokers that may lead.
+    fn of_three(features: &[(&'static str, i16)]) -> Self {
+        let mut cluster = Self::new(features);
+        for id in 1..=3 {
+            let epoch = cluster.register(id, id as u8, -1);
+            cluster.beat(id, epoch, false, false);
+        }
+        cluster
+    }
+
+    fn fence(&mut self, id: i32) {
+        let epoch = self.image.brokers[&id].epoch;
+        self.beat(id, epoch, true, false);
+    }
+
+    fn unfence(&mut self, id: i32) {
+        let epoch = self.image.brokers[&id].epoch;
+        self.beat(id, epoch, false, false);
+    }
+
+    /// As the leader of partition 0 would tell of it.
+    fn set_isr(&mut self, topic: &str, isr: &[i32]) {
+        let topic_id = self.image.topics.named(topic).unwrap().id;
+        let record = PartitionChangeRecord { topic_id, partition_id: 0, isr: Some(isr.to_vec()), ..Default::default() };
+        let version = self.image.record_versions().partition();
+        self.decide(|_| Outcome { records: vec![(record.into(), version)], response: () });
+    }
+
     fn create(&mut self, name: &'static str, partitions: i32, factor: i16) -> Result<(), ApiError> {
         let request = CreateTopicsRequest {
             topics: vec![create_topics_request::CreatableTopic {
@@ -95,7 +130,7 @@ impl Cluster {
             }],
             ..Default::default()
         };
-        let (mut response, _) = self.decide(|c| c.create_topics(&request, &mut Seed(1)).unwrap());
+        let (mut response, _) = self.decide(|c| c.create_topics(&request, &mut Seed(1), &mut |_| Ok(())).unwrap());
         response.remove(0).map(drop)
     }
 
@@ -169,11 +204,7 @@ fn without_elr_the_last_replica_stays_in_the_isr() {
 
 #[test]
 fn another_replica_takes_over() {
-    let mut cluster = Cluster::new(ELR);
-    for id in 1..=3 {
-        let epoch = cluster.register(id, id as u8, -1);
-        cluster.beat(id, epoch, false, false);
-    }
+    let mut cluster = Cluster::of_three(ELR);
     cluster.create("t", 1, 3).unwrap();
     let (leader, _, isr, _) = cluster.partition("t");
     let epoch = cluster.image.brokers[&leader].epoch;

@@ -20,6 +20,10 @@ pub struct CreatedTopic {
     pub replication_factor: i16,
 }
 
+/// Asked before a topic's partitions are made or removed, with their number: whether whoever wants it has that much left
+/// (KIP-599).
+pub type Charge<'a> = &'a mut dyn FnMut(usize) -> Result<(), ApiError>;
+
 /// The most partitions that one request may create.
 const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
 
@@ -29,6 +33,7 @@ impl Controller<'_> {
         &self,
         request: &CreateTopicsRequest<'_>,
         seed: &mut Seed,
+        charge: Charge<'_>,
     ) -> Result<Outcome<Vec<Result<CreatedTopic, ApiError>>>, ApiError> {
         let count = |topic: &CreatableTopic<'_>| match (topic.num_partitions, topic.assignments.len()) {
             (-1, 0) => i64::from(self.settings.num_partitions),
@@ -48,7 +53,7 @@ impl Controller<'_> {
             false => BTreeMap::new(),
         };
         for topic in &request.topics {
-            let result = self.create_topic(topic, &forms, seed, &mut made).and_then(|(created, records)| {
+            let result = self.create_topic(topic, &forms, seed, &mut made, charge).and_then(|(created, records)| {
                 if outcome.records.len() + records.len() > RECORDS_PER_REQUEST_MAX {
                     return Err(ErrorCode::PolicyViolation.into());
                 }
@@ -69,6 +74,7 @@ impl Controller<'_> {
         forms: &BTreeMap<String, &str>,
         seed: &mut Seed,
         made: &mut BTreeSet<Uuid>,
+        charge: Charge<'_>,
     ) -> Result<(CreatedTopic, Vec<VersionedRecord>), ApiError> {
         let name = topic.name.as_ref();
         validate_topic_name(name)?;
@@ -86,6 +92,7 @@ impl Controller<'_> {
             false => self.assigned(topic)?,
             true => self.placed(topic, seed)?,
         };
+        charge(partitions.len())?;
         let id = new_id(seed, |id| self.image.topics.with_id(id).is_some() || made.contains(&id));
         made.insert(id);
         let versions = self.image.record_versions();
@@ -155,6 +162,20 @@ impl Controller<'_> {
 
     /// A partition on the brokers that a person named.
     fn manual(&self, index: i32, replicas: &[i32], factor: Option<usize>) -> Result<Partition, ApiError> {
+        self.check_manual_replicas(replicas, factor)?;
+        self.new_partition(replicas.to_vec()).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::InvalidReplicaAssignment,
+                format!(
+                    "All brokers specified in the manual partition assignment for partition {index} are fenced or in \
+                     controlled shutdown."
+                ),
+            )
+        })
+    }
+
+    /// Whether replicas may lie where a person wants them.
+    pub(super) fn check_manual_replicas(&self, replicas: &[i32], factor: Option<usize>) -> Result<(), ApiError> {
         let refuse = |what: String| {
             Err(ApiError::new(
                 ErrorCode::InvalidReplicaAssignment,
@@ -186,15 +207,7 @@ impl Controller<'_> {
                 factor.unwrap_or_default()
             ));
         }
-        self.new_partition(replicas.to_vec()).ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::InvalidReplicaAssignment,
-                format!(
-                    "All brokers specified in the manual partition assignment for partition {index} are fenced or in \
-                     controlled shutdown."
-                ),
-            )
-        })
+        Ok(())
     }
 
     fn placed(&self, topic: &CreatableTopic<'_>, seed: &mut Seed) -> Result<Vec<Partition>, ApiError> {
@@ -238,14 +251,8 @@ impl Controller<'_> {
     fn new_partition(&self, replicas: Vec<i32>) -> Option<Partition> {
         let active = |id: &i32| self.image.brokers.get(id).is_some_and(|broker| broker.is_active());
         let isr: Vec<i32> = replicas.iter().copied().filter(active).collect();
-        // A broker with one directory has no choice; one with several chooses, and tells (KIP-858).
-        let directory = |id: &i32| match self.image.brokers.get(id).map(|b| b.log_dirs.as_slice()) {
-            Some([only]) => *only,
-            Some([]) | None => Uuid::MIGRATING_DIR,
-            Some(_) => Uuid::UNASSIGNED_DIR,
-        };
         Some(Partition {
-            directories: replicas.iter().map(directory).collect(),
+            directories: replicas.iter().map(|id| self.default_directory(*id)).collect(),
             leader: *isr.first()?,
             isr,
             replicas,
@@ -264,10 +271,11 @@ impl Controller<'_> {
         &self,
         topics: &[CreatePartitionsTopic<'_>],
         seed: &mut Seed,
+        charge: Charge<'_>,
     ) -> Outcome<Vec<Result<(), ApiError>>> {
         let mut outcome = Outcome { records: Vec::new(), response: Vec::new() };
         for topic in topics {
-            let result = self.grow(topic, seed).and_then(|records| {
+            let result = self.grow(topic, seed, charge).and_then(|records| {
                 if outcome.records.len() + records.len() > RECORDS_PER_REQUEST_MAX {
                     return Err(ErrorCode::PolicyViolation.into());
                 }
@@ -279,7 +287,12 @@ impl Controller<'_> {
         outcome
     }
 
-    fn grow(&self, topic: &CreatePartitionsTopic<'_>, seed: &mut Seed) -> Result<Vec<VersionedRecord>, ApiError> {
+    fn grow(
+        &self,
+        topic: &CreatePartitionsTopic<'_>,
+        seed: &mut Seed,
+        charge: Charge<'_>,
+    ) -> Result<Vec<VersionedRecord>, ApiError> {
         let Some(existing) = self.image.topics.named(&topic.name) else {
             return Err(ErrorCode::UnknownTopicOrPartition.into());
         };
@@ -302,17 +315,19 @@ impl Controller<'_> {
             ));
         }
         let factor = existing.partitions.values().next().map_or(1, |p| p.replicas.len());
+        if let Some(assignments) = &topic.assignments
+            && assignments.len() != additional as usize
+        {
+            return Err(ApiError::new(
+                ErrorCode::InvalidReplicaAssignment,
+                format!(
+                    "Attempted to add {additional} additional partition(s), but only {} assignment(s) were specified.",
+                    assignments.len()
+                ),
+            ));
+        }
+        charge(additional as usize)?;
         let partitions = match &topic.assignments {
-            Some(assignments) if assignments.len() != additional as usize => {
-                return Err(ApiError::new(
-                    ErrorCode::InvalidReplicaAssignment,
-                    format!(
-                        "Attempted to add {additional} additional partition(s), but only {} assignment(s) were \
-                         specified.",
-                        assignments.len()
-                    ),
-                ));
-            }
             Some(assignments) => (has..)
                 .zip(assignments)
                 .map(|(index, assignment)| self.manual(index, &assignment.broker_ids, Some(factor)))
@@ -328,17 +343,15 @@ impl Controller<'_> {
 
     /// DeleteTopics, of topics that are known to be there or not by their ids: each id's own result.
     #[must_use]
-    pub fn delete_topics(&self, ids: &[Uuid]) -> Outcome<Vec<Result<(), ApiError>>> {
+    pub fn delete_topics(&self, ids: &[Uuid], charge: Charge<'_>) -> Outcome<Vec<Result<(), ApiError>>> {
         let mut outcome = Outcome { records: Vec::new(), response: Vec::new() };
         for topic_id in ids {
-            outcome.response.push(match self.image.topics.with_id(*topic_id) {
-                Some(_) => {
-                    let record = RemoveTopicRecord { topic_id: *topic_id, ..Default::default() };
-                    outcome.records.push((record.into(), 0));
-                    Ok(())
-                }
-                None => Err(ErrorCode::UnknownTopicId.into()),
-            });
+            let known = self.image.topics.with_id(*topic_id).ok_or_else(|| ErrorCode::UnknownTopicId.into());
+            let paid = known.and_then(|topic| charge(topic.partitions.len()));
+            outcome.response.push(paid.map(|()| {
+                let record = RemoveTopicRecord { topic_id: *topic_id, ..Default::default() };
+                outcome.records.push((record.into(), 0));
+            }));
         }
         outcome
     }

@@ -61,6 +61,9 @@ impl ConfigResource {
 
 pub type Configs = BTreeMap<String, String>;
 
+/// The quotas of all entities that have any.
+pub type ClientQuotas = OrdMap<QuotaEntity, Arc<Quotas>>;
+
 /// All metadata at one offset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
@@ -72,7 +75,7 @@ pub struct Image {
     pub controllers: OrdMap<i32, Arc<Controller>>,
     pub topics: Topics,
     pub configs: OrdMap<ConfigResource, Arc<Configs>>,
-    pub quotas: OrdMap<QuotaEntity, Arc<Quotas>>,
+    pub quotas: ClientQuotas,
     /// The first producer id that no block has; 0 before the first block.
     pub next_producer_id: i64,
     producer_ids: Option<(i32, i64)>,

@@ -1,8 +1,8 @@
 //! The limits as they hold now: the metadata's over the file's, and a listener's own over the node's.
 
-use super::rate::Window;
 use ottla_metadata::config_defs::{BrokerLayers, ConfigValue, broker};
-use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs, Image};
+use ottla_metadata::image::{ClientQuotas, ConfigResource, ConfigResourceKind, Configs, Image};
+use ottla_quota::Window;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,14 @@ pub(crate) struct Limits {
     of_listeners: BTreeMap<String, OfListener>,
     per_ip: usize,
     overrides: BTreeMap<IpAddr, usize>,
+    rates: AddressRates,
+}
+
+/// The quotas `connection_creation_rate`: an address's own, and that of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct AddressRates {
+    own: BTreeMap<IpAddr, usize>,
+    default: Option<usize>,
 }
 
 /// Where limits are read from; what was read is kept until something was set anew.
@@ -32,7 +40,7 @@ pub(crate) struct Source {
 }
 
 /// What was set in the metadata, for this node and for all, and the limits that followed.
-type Read = (Arc<Configs>, Arc<Configs>, Arc<Limits>);
+type Read = (Arc<Configs>, Arc<Configs>, ClientQuotas, Arc<Limits>);
 
 impl Source {
     pub(crate) fn limits(&self, image: &Image) -> Arc<Limits> {
@@ -43,14 +51,17 @@ impl Source {
         let nothing = Arc::default();
         let (dynamic, dynamic_default) = (set(&self.node_id).unwrap_or(&nothing), set("").unwrap_or(&nothing));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of_node, of_all, limits)) = &*last
+        if let Some((of_node, of_all, quotas, limits)) = &*last
             && (of_node, of_all) == (dynamic, dynamic_default)
+            && quotas.ptr_eq(&image.quotas)
         {
             return Arc::clone(limits);
         }
         let layers = BrokerLayers { dynamic, dynamic_default, file: &self.file };
-        let limits = Arc::new(Limits::read(&layers, &self.listeners, &self.inter_broker_listener));
-        *last = Some((dynamic.clone(), dynamic_default.clone(), Arc::clone(&limits)));
+        let mut limits = Limits::read(&layers, &self.listeners, &self.inter_broker_listener);
+        limits.rates = AddressRates::read(&image.quotas);
+        let limits = Arc::new(limits);
+        *last = Some((dynamic.clone(), dynamic_default.clone(), image.quotas.clone(), Arc::clone(&limits)));
         limits
     }
 }
@@ -86,6 +97,7 @@ impl Limits {
             of_listeners: listeners.iter().map(of_listener).collect(),
             per_ip: own("max.connections.per.ip"),
             overrides: read_overrides(overrides.as_str().unwrap_or_default()),
+            rates: AddressRates::default(),
         }
     }
 
@@ -94,8 +106,34 @@ impl Limits {
         self.of_listeners.get(listener).copied().unwrap_or(node)
     }
 
+    /// How many connections an address may make in a second, if it has a quota.
+    pub(crate) fn rate_of_address(&self, address: IpAddr) -> Option<usize> {
+        self.rates.own.get(&address).copied().or(self.rates.default)
+    }
+
     pub(crate) fn of_address(&self, address: IpAddr) -> usize {
         self.overrides.get(&address).copied().unwrap_or(self.per_ip)
+    }
+}
+
+impl AddressRates {
+    fn read(quotas: &ClientQuotas) -> Self {
+        let mut rates = Self::default();
+        for (entity, values) in quotas {
+            let (Some(address), Some(max)) = (entity.get("ip"), values.get("connection_creation_rate")) else {
+                continue;
+            };
+            let max = *max as usize;
+            match address.as_deref() {
+                None => rates.default = Some(max),
+                Some(host) => match (host, 0).to_socket_addrs() {
+                    // As Kafka: a name counts for the first of its addresses.
+                    Ok(mut found) => rates.own.extend(found.next().map(|first| (first.ip().to_canonical(), max))),
+                    Err(error) => tracing::warn!("the connection quota of {host} counts for nobody: {error}"),
+                },
+            }
+        }
+        rates
     }
 }
 
@@ -148,5 +186,32 @@ mod tests {
         let of = |address: &str| limits.of_address(address.parse().unwrap());
         assert_eq!((of("127.0.0.1"), of("::2"), of("10.0.0.1")), (7, 8, 5));
         assert_eq!(limits.window, Window { length: Duration::from_secs(1), count: 11 });
+    }
+
+    #[test]
+    fn an_address_has_its_own_quota_before_that_of_all() {
+        let mut quotas = ClientQuotas::new();
+        let mut set = |address: Option<&str>, key: &str, max: f64| {
+            let entity = [("ip".to_owned(), address.map(str::to_owned))].into();
+            quotas.insert(entity, Arc::new([(key.to_owned(), max)].into()));
+        };
+        set(Some("127.0.0.1"), "connection_creation_rate", 3.0);
+        set(Some("10.0.0.1"), "another", 3.0);
+        let rates = |quotas: &ClientQuotas| {
+            let nothing = Configs::new();
+            let layers = BrokerLayers { dynamic: &nothing, dynamic_default: &nothing, file: &nothing };
+            let mut limits = Limits::read(&layers, &[], "PLAINTEXT");
+            limits.rates = AddressRates::read(quotas);
+            ["127.0.0.1", "10.0.0.1"].map(|address| limits.rate_of_address(address.parse().unwrap()))
+        };
+        assert_eq!(rates(&quotas), [Some(3), None]);
+        let mut set = |max: f64| {
+            quotas.insert(
+                [("ip".to_owned(), None)].into(),
+                Arc::new([("connection_creation_rate".to_owned(), max)].into()),
+            );
+        };
+        set(7.0);
+        assert_eq!(rates(&quotas), [Some(3), Some(7)]);
     }
 }

@@ -51,6 +51,13 @@ pub(super) fn parse(tool: &'static Tool, args: &[String]) -> Result<Found, Wrong
         };
         let option = find(&parsed, name).map_err(wrong)?;
         let Some(option) = option else { return Err(wrong(format!("unrecognized arguments: '{arg}'"))) };
+        let given = parsed.all().find(|other| {
+            parsed.has(other.name) && (option.excludes.contains(&other.name) || other.excludes.contains(&option.name))
+        });
+        if let Some(given) = given {
+            let message = format!("argument {}: not allowed with argument {}", spelled(option), spelled(given));
+            return Err(wrong(message));
+        }
         let spelled = spelled(option);
         match (option.takes, inline) {
             (Takes::Nothing, None) => parsed.give(option, None),

@@ -23,6 +23,12 @@ impl Failure {
         Self::Told(message.into())
     }
 
+    /// An error with all its causes.
+    #[allow(clippy::needless_pass_by_value, reason = "it stands where an error is mapped")]
+    pub(crate) fn error(error: anyhow::Error) -> Self {
+        Self::Told(format!("{error:#}"))
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
     }

@@ -4,6 +4,7 @@
 //! with sub-commands. [`Style`] says which one a command follows.
 
 mod argparse;
+mod colour;
 pub(crate) mod convert;
 mod failure;
 mod help;
@@ -11,17 +12,21 @@ mod jopt;
 mod opt;
 mod output;
 mod parsed;
+mod progress;
 
+pub(crate) use colour::Colour;
 pub(crate) use failure::{Done, Failure};
 pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, maybe_int, text, words};
 pub(crate) use output::{complain, say, say_raw, table};
 pub(crate) use parsed::Parsed;
+pub(crate) use progress::Progress;
 
 use std::process::ExitCode;
 
 /// What people come for; `ottla --help` is ordered by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
+    Node,
     Topics,
     Records,
     Groups,
@@ -30,10 +35,12 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 5] = [Self::Topics, Self::Records, Self::Groups, Self::Cluster, Self::Performance];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Node, Self::Topics, Self::Records, Self::Groups, Self::Cluster, Self::Performance];
 
     pub(crate) const fn title(self) -> &'static str {
         match self {
+            Self::Node => "Run a node",
             Self::Topics => "Topics and their data",
             Self::Records => "Write and read records",
             Self::Groups => "Consumer groups",
@@ -75,7 +82,7 @@ impl ParseError {
 pub(crate) struct Tool {
     /// As in `ottla topics`.
     pub(crate) name: &'static str,
-    /// As in `kafka-topics.sh`.
+    /// As in `kafka-topics.sh`; empty where Kafka has no such command.
     pub(crate) script: &'static str,
     /// The Java classes by which `kafka-run-class.sh` knows it.
     pub(crate) classes: &'static [&'static str],
@@ -149,6 +156,11 @@ impl Tool {
 
     pub(crate) fn help(&self) -> String {
         help::page(self)
+    }
+
+    /// Its script in brackets, where there is one.
+    pub(crate) fn script_shown(&self) -> String {
+        if self.script.is_empty() { String::new() } else { format!(" ({}.sh)", self.script) }
     }
 
     /// The options of the whole and of all sub-commands, with their dashes.

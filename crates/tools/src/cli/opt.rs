@@ -10,6 +10,8 @@ pub(crate) struct Opt {
     pub(crate) default: Option<&'static str>,
     /// Only the argparse style checks this by itself; the other commands have words of their own for it.
     pub(crate) is_required: bool,
+    /// Only the argparse style checks this by itself.
+    pub(crate) excludes: &'static [&'static str],
 }
 
 /// What stands after an option, and what the help calls it.
@@ -42,7 +44,7 @@ impl Takes {
 }
 
 const fn opt(name: &'static str, takes: Takes, help: &'static str) -> Opt {
-    Opt { name, other_names: &[], takes, help, default: None, is_required: false }
+    Opt { name, other_names: &[], takes, help, default: None, is_required: false, excludes: &[] }
 }
 
 pub(crate) const fn flag(name: &'static str, help: &'static str) -> Opt {
@@ -95,6 +97,12 @@ impl Opt {
 
     pub(crate) const fn required(mut self) -> Self {
         self.is_required = true;
+        self
+    }
+
+    /// May not stand beside any of these.
+    pub(crate) const fn instead_of(mut self, names: &'static [&'static str]) -> Self {
+        self.excludes = names;
         self
     }
 

@@ -42,9 +42,20 @@ impl Parsed {
         self.given.iter().any(|(given, _)| *given == name)
     }
 
+    /// The options that were given, in order.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
+        self.given.iter().map(|(name, _)| *name)
+    }
+
     /// All values of an option, in order.
     pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         self.given.iter().filter(|(given, _)| *given == name).filter_map(|(_, value)| value.as_deref()).collect()
+    }
+
+    /// What was given of these options, in the order of the command line: the option, and its value if it takes one.
+    pub(crate) fn in_order(&self, names: &[&str]) -> Vec<(&str, Option<&str>)> {
+        let given = self.given.iter().filter(|(name, _)| names.contains(name));
+        given.map(|(name, value)| (*name, value.as_deref())).collect()
     }
 
     /// The value of an option that may be given once; its default where it was not.

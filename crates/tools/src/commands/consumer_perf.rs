@@ -1,10 +1,14 @@
 //! `ottla consumer-perf-test`: how fast records are read, as `kafka-consumer-perf-test.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, long, say, text};
-use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on_all_cores};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, complain, convert, flag, int, long, say, text,
+};
+use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on_all_cores, resolved};
+use crate::times::Civil;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::shell::consumer::{Consumer, Event};
 use ottla_io::clock;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -41,6 +45,7 @@ const OPTIONS: &[Opt] = &[
     text("date-format", "date format", "How times are written; only the default is known.")
         .default("yyyy-MM-dd HH:mm:ss:SSS"),
     flag("hide-header", "Leave out the header."),
+    flag("json", "Print one JSON object a line of text."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -60,7 +65,7 @@ fn run(parsed: &Parsed) -> Done {
         return Err(Failure::told("--date-format: only yyyy-MM-dd HH:mm:ss:SSS is supported"));
     }
     // The header stands there even if a number cannot be read.
-    if !parsed.has("hide-header") {
+    if !parsed.has("hide-header") && !parsed.has("json") {
         let first = if parsed.has("show-detailed-stats") { "time, threadId" } else { "start.time, end.time" };
         say(&format!(
             "{first}, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec"
@@ -75,8 +80,9 @@ fn run(parsed: &Parsed) -> Done {
         patience: millis("timeout")?,
         interval: millis("reporting-interval")?,
         is_detailed: parsed.has("show-detailed-stats"),
+        as_json: parsed.has("json"),
     };
-    let mut consumer = Consumer::new(ConsumerConfig::read(&settings(parsed)?)?);
+    let mut consumer = Consumer::new(resolved(ConsumerConfig::read(&settings(parsed)?), |config| &config.client)?);
     match (parsed.value("topic")?, parsed.value("include")?) {
         (Some(topic), _) => consumer.subscribe(vec![topic.to_owned()]),
         (None, pattern) => {
@@ -108,6 +114,7 @@ struct Test {
     patience: Duration,
     interval: Duration,
     is_detailed: bool,
+    as_json: bool,
 }
 
 /// What was read up to some moment.
@@ -133,6 +140,7 @@ impl Test {
         let mut joining = Joining::default();
         let mut join_begun = Some(begun);
         let mut last = begun;
+        let mut progress = Progress::new("records", self.wanted);
         while read.records < self.wanted && last.elapsed() <= self.patience {
             let records = consumer.poll(Duration::from_millis(100)).await?;
             for event in consumer.events() {
@@ -153,66 +161,111 @@ impl Test {
                 read.records += 1;
                 read.bytes += record.size() as u64;
             }
+            progress.show(read.records);
             if line_at.elapsed() >= self.interval && !records.is_empty() {
                 if self.is_detailed {
                     let part = Read { records: read.records - line_read.records, bytes: read.bytes - line_read.bytes };
-                    say(&format!(
-                        "{}, 0, {}",
-                        date(clock::wall().0),
-                        columns(read, part, line_at.elapsed(), joining.since_line)
-                    ));
+                    let figures = Figures { all: read, part, elapsed: line_at.elapsed(), joining: joining.since_line };
+                    match self.as_json {
+                        true => say(&figures.json("window", clock::wall().0).to_string()),
+                        false => say(&format!("{}, 0, {figures}", date(clock::wall().0))),
+                    }
                 }
                 joining.since_line = Duration::ZERO;
                 (line_at, line_read) = (Instant::now(), read);
             }
         }
+        progress.end();
         if read.records < self.wanted {
-            say(&format!(
-                "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can use the --timeout option to increase the timeout.",
-                self.patience.as_millis()
-            ));
+            complain_or_say(
+                self.as_json,
+                &format!(
+                    "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can use the --timeout option to increase the timeout.",
+                    self.patience.as_millis()
+                ),
+            );
         }
         if !self.is_detailed {
-            let shown = columns(read, read, begun.elapsed(), joining.all);
-            say(&format!("{}, {}, {shown}", date(begun_ms), date(clock::wall().0)));
+            let figures = Figures { all: read, part: read, elapsed: begun.elapsed(), joining: joining.all };
+            match self.as_json {
+                true => say(&figures.json("whole", clock::wall().0).to_string()),
+                false => say(&format!("{}, {}, {figures}", date(begun_ms), date(clock::wall().0))),
+            }
         }
         Ok(consumer.close().await?)
     }
 }
 
-/// Megabytes and records in all; their rates in a part of the time, with the time of joining and without.
+/// Warnings are for people: where programs read the output, they stand beside it.
+fn complain_or_say(as_json: bool, text: &str) {
+    if as_json { complain(text) } else { say(text) }
+}
+
+/// What was read in all, and in a part of the time, of which some went into joining the group.
+struct Figures {
+    all: Read,
+    part: Read,
+    elapsed: Duration,
+    joining: Duration,
+}
+
 #[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
-fn columns(all: Read, part: Read, elapsed: Duration, joining: Duration) -> String {
-    let megabytes = |read: Read| read.bytes as f64 / (1024.0 * 1024.0);
-    let rate = |value: f64, span: Duration| if span.is_zero() { 0.0 } else { value / span.as_secs_f64() };
-    let fetching = elapsed.saturating_sub(joining);
-    format!(
-        "{:.4}, {:.4}, {}, {:.4}, {}, {}, {:.4}, {:.4}",
-        megabytes(all),
-        rate(megabytes(part), elapsed),
-        all.records,
-        rate(part.records as f64, elapsed),
-        joining.as_millis(),
-        fetching.as_millis(),
-        rate(megabytes(part), fetching),
-        rate(part.records as f64, fetching)
-    )
+fn megabytes(read: Read) -> f64 {
+    read.bytes as f64 / (1024.0 * 1024.0)
+}
+
+fn rate(value: f64, span: Duration) -> f64 {
+    if span.is_zero() { 0.0 } else { value / span.as_secs_f64() }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
+impl Figures {
+    fn fetching(&self) -> Duration {
+        self.elapsed.saturating_sub(self.joining)
+    }
+
+    fn json(&self, stage: &str, end_ms: i64) -> Value {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        json!({
+            "stage": stage,
+            "time": end_ms,
+            "records": self.all.records,
+            "bytes": self.all.bytes,
+            "recordsPerSecond": rate(self.part.records as f64, self.elapsed),
+            "mebibytesPerSecond": rate(megabytes(self.part), self.elapsed),
+            "rebalanceMs": millis(self.joining),
+            "fetchMs": millis(self.fetching()),
+            "fetchedRecordsPerSecond": rate(self.part.records as f64, self.fetching()),
+            "fetchedMebibytesPerSecond": rate(megabytes(self.part), self.fetching()),
+        })
+    }
+}
+
+/// Megabytes and records in all; their rates in the part, with the time of joining and without.
+#[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { all, part, elapsed, joining } = self;
+        let fetching = self.fetching();
+        write!(
+            f,
+            "{:.4}, {:.4}, {}, {:.4}, {}, {}, {:.4}, {:.4}",
+            megabytes(*all),
+            rate(megabytes(*part), *elapsed),
+            all.records,
+            rate(part.records as f64, *elapsed),
+            joining.as_millis(),
+            fetching.as_millis(),
+            rate(megabytes(*part), fetching),
+            rate(part.records as f64, fetching)
+        )
+    }
 }
 
 /// `2026-11-21 14:30:00:250`, in UTC.
 fn date(millis: i64) -> String {
-    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
-    // Howard Hinnant's civil calendar, backwards.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hours, minutes) = (rest / 3_600_000, rest / 60_000 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{:02}:{:03}", rest / 1_000 % 60, rest % 1_000)
+    let Civil { year, month, day, hour, minute, second, millis } = Civil::of(millis);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}:{millis:03}")
 }
 
 #[cfg(test)]

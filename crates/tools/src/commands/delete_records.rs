@@ -1,6 +1,6 @@
 //! `ottla delete-records`: moves the starts of partitions forward, as `kafka-delete-records.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin_of, block_on};
 use ottla_client::shell::admin::offsets::TopicPartition;
 use ottla_client::shell::network::{Target, Topics};
@@ -8,7 +8,7 @@ use ottla_client::{Admin, ClientError, Reply};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ottla_wire::api::{DeleteRecordsRequest, DeleteRecordsResponse};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -25,7 +25,7 @@ pub(crate) const TOOL: Tool = Tool {
     run,
 };
 
-const OPTIONS: [Opt; 3] = [
+const OPTIONS: [Opt; 4] = [
     text("bootstrap-server", "server(s) to use for bootstrapping", "The brokers to begin with.")
         .default(DEFAULT_BOOTSTRAP),
     text(
@@ -35,6 +35,7 @@ const OPTIONS: [Opt; 3] = [
         \"version\": 1}. Records before the offset are deleted; -1 means all that are there.",
     ),
     text("command-config", "command config property file path", "A file of settings for the client."),
+    flag("json", "Print one JSON object a partition instead of text."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -43,6 +44,14 @@ fn run(parsed: &Parsed) -> Done {
     let text = std::fs::read_to_string(path).map_err(|_| Failure::told(format!("Unable to read file {path}")))?;
     let wanted = wanted(&text)?;
     let admin = admin_of(parsed, "command-config")?;
+    if parsed.has("json") {
+        for ((topic, partition), result) in block_on(delete(&admin, &wanted))? {
+            let error = result.as_ref().err().map(ClientError::to_string);
+            let json = json!({ "topic": topic, "partition": partition, "lowWatermark": result.ok(), "error": error });
+            say(&json.to_string());
+        }
+        return Ok(());
+    }
     say("Executing records delete operation");
     let results = block_on(delete(&admin, &wanted))?;
     say("Records delete operation completed:");
@@ -98,8 +107,15 @@ type Results = BTreeMap<TopicPartition, Result<i64, ClientError>>;
 async fn delete(admin: &Admin, wanted: &BTreeMap<TopicPartition, i64>) -> Done<Results> {
     let mut names: Vec<&str> = wanted.keys().map(|(topic, _)| topic.as_str()).collect();
     names.dedup();
-    let cluster = admin.cluster("deleteRecords", Topics::Named(&names)).await?;
     let mut results = Results::new();
+    let cluster = match admin.cluster("deleteRecords(api=METADATA)", Topics::Named(&names)).await {
+        // Each of them has failed, then.
+        Err(error) => {
+            results.extend(wanted.keys().map(|place| (place.clone(), Err(error.clone()))));
+            return Ok(results);
+        }
+        Ok(cluster) => cluster,
+    };
     let mut by_leader: BTreeMap<i32, Vec<(&TopicPartition, i64)>> = BTreeMap::new();
     for (place, offset) in wanted {
         match cluster.leader(&place.0, place.1) {

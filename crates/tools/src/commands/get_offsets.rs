@@ -4,9 +4,9 @@ use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin, block_on, check_bootstrap, is_internal};
-use ottla_client::Admin;
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
 use ottla_client::shell::network::Topics;
+use ottla_client::{Admin, ClientError};
 use std::fmt::Write;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -47,6 +47,9 @@ fn run(parsed: &Parsed) -> Done {
     let done = block_on(list(parsed));
     done.map_err(|failure| match failure {
         Failure::Usage(_) | Failure::Said => failure,
+        Failure::Client(error @ ClientError::TimedOut(_)) => {
+            Failure::told(format!("Error occurred: {}: {error}", error.class()))
+        }
         other => Failure::told(format!("Error occurred: {other}")),
     })
 }

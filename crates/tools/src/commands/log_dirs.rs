@@ -2,9 +2,9 @@
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, joined};
-use ottla_client::shell::network::{Target, Topics};
-use ottla_client::{Admin, ClientError, Reply};
-use ottla_wire::api::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use ottla_client::shell::admin::log_dirs::{LogDir, LogDirReplica};
+use ottla_client::shell::network::Topics;
+use ottla_client::{Admin, ClientError};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -29,6 +29,7 @@ const OPTIONS: &[Opt] = &[
     flag("describe", "Show the directories."),
     text("topic-list", "Topic list", "Only these topics, separated by commas."),
     text("broker-list", "Broker list", "Only these brokers, separated by commas."),
+    flag("json", "Print the JSON object alone."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -61,41 +62,38 @@ async fn describe(admin: &Admin, parsed: &Parsed) -> Done {
         )));
     }
     let asked: Vec<i32> = if wanted.is_empty() { present } else { wanted.into_iter().collect() };
-    say("Querying brokers for log directories information");
+    let only_json = parsed.has("json");
+    if !only_json {
+        say("Querying brokers for log directories information");
+    }
     let mut brokers = Vec::new();
     for broker in &asked {
-        let dirs = log_dirs(admin, *broker, &topics).await?;
+        let dirs = as_json(&admin.describe_log_dirs(*broker).await?, &topics);
         brokers.push(json!({ "broker": broker, "logDirs": dirs }));
     }
-    say(&format!("Received log directory information from brokers {}", joined(&asked)));
+    if !only_json {
+        say(&format!("Received log directory information from brokers {}", joined(&asked)));
+    }
     // The fields stand in the order in which a Java map keeps them.
     let brokers: Vec<String> = brokers.iter().map(Value::to_string).collect();
     say(&format!("{{\"brokers\":[{}],\"version\":1}}", brokers.join(",")));
     Ok(())
 }
 
-async fn log_dirs(admin: &Admin, broker: i32, topics: &BTreeSet<String>) -> Result<Vec<Value>, ClientError> {
-    let read = |reply: &Reply| {
-        let response: DescribeLogDirsResponse<'_> = reply.read()?;
-        ClientError::check(response.error_code, None)?;
-        let mut dirs = Vec::new();
-        for dir in &response.results {
-            let error = ClientError::check(dir.error_code, None).err().map(|error| error.class());
-            let mut partitions = Vec::new();
-            for topic in dir.topics.iter().filter(|topic| topics.is_empty() || topics.contains(topic.name.as_ref())) {
-                for one in &topic.partitions {
-                    partitions.push(json!({
-                        "partition": format!("{}-{}", topic.name, one.partition_index),
-                        "size": one.partition_size,
-                        "offsetLag": one.offset_lag,
-                        "isFuture": one.is_future_key,
-                    }));
-                }
-            }
-            dirs.push(json!({ "partitions": partitions, "error": error, "logDir": dir.log_dir }));
-        }
-        Ok(dirs)
+fn as_json(dirs: &[LogDir], topics: &BTreeSet<String>) -> Vec<Value> {
+    let replica = |one: &LogDirReplica| {
+        json!({
+            "partition": format!("{}-{}", one.topic, one.partition),
+            "size": one.bytes,
+            "offsetLag": one.offset_lag,
+            "isFuture": one.is_future,
+        })
     };
-    let request = |_| DescribeLogDirsRequest { topics: None, ..Default::default() };
-    admin.call("describeLogDirs", Target::Node(broker), request, read).await
+    let is_wanted = |one: &&LogDirReplica| topics.is_empty() || topics.contains(&one.topic);
+    let dir = |dir: &LogDir| {
+        let partitions: Vec<_> = dir.replicas.iter().filter(is_wanted).map(replica).collect();
+        let error = dir.error.as_ref().map(ClientError::class);
+        json!({ "partitions": partitions, "error": error, "logDir": dir.path })
+    };
+    dirs.iter().map(dir).collect()
 }

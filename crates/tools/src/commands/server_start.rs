@@ -1,53 +1,73 @@
 //! `ottla server-start FILE`: a node that runs until it is told to stop. A node that stands alone formats its own empty
 //! directories.
 
-use super::ephemeral::Ephemeral;
 use super::{load, properties};
-use anyhow::{Context, Result};
-use clap::Args;
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
+use anyhow::{Context, Result, bail};
+use ottla::Data;
 use ottla_server::config::NodeConfig;
 use ottla_server::{Running, storage};
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-#[derive(Args)]
-pub(crate) struct Options {
-    /// The node's properties file
-    #[arg(required_unless_present = "ephemeral", conflicts_with = "ephemeral")]
-    file: Option<PathBuf>,
-    /// A property that replaces the file's
-    #[arg(long = "override", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// A node for a test: on free ports, in a directory that goes with it; its address is printed
-    #[arg(long)]
-    ephemeral: bool,
+pub(crate) const TOOL: Tool = Tool {
+    name: "server-start",
+    script: "kafka-server-start",
+    classes: &["kafka.Kafka"],
+    group: Group::Node,
+    about: "Start a node with a properties file.",
+    style: Style::Jopt,
+    on_parse_error: ParseError::Plain,
+    options: OPTIONS,
+    subcommands: &[],
+    examples: &[
+        "server-start config/server.properties",
+        "server-start config/server.properties --override log.retention.hours=24",
+        "server-start --ephemeral",
+    ],
+    run,
+};
+
+const OPTIONS: &[Opt] = &[
+    text("override", "property=value", "A property that replaces the file's; may be given again."),
+    flag("ephemeral", "A node for a test: on free ports, in a directory that goes with it; its address is printed."),
+    flag("json", "Print one JSON object when the node is ready, with its listeners, instead of the lines."),
+];
+
+fn run(parsed: &Parsed) -> Done {
+    start_and_wait(parsed).map_err(Failure::error)?
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+fn start_and_wait(parsed: &Parsed) -> Result<Done> {
     let begun = Instant::now();
-    start_log();
-    let ephemeral = if options.ephemeral { Some(Ephemeral::new()?) } else { None };
-    let mut properties = match (&ephemeral, &options.file) {
-        (Some(ephemeral), _) => ephemeral.properties(),
-        (None, Some(file)) => properties(file)?,
-        (None, None) => anyhow::bail!("a properties file is needed"),
+    let ephemeral = if parsed.has("ephemeral") { Some(Data::temporary()?) } else { None };
+    let mut properties = match (&ephemeral, &parsed.others[..]) {
+        (Some(data), []) => ottla::single_node(data.path()),
+        (None, [file]) => properties(Path::new(file))?,
+        (None, []) => bail!("a properties file is needed: server-start server.properties"),
+        (None, [_, others @ ..]) | (Some(_), others) => {
+            return Ok(Err(Failure::usage(format!("Found non argument parameters: {}", others.join(",")))));
+        }
     };
-    for text in &options.overrides {
+    start_log();
+    for text in parsed.values("override") {
         properties.apply_override(text)?;
     }
     let config = load(&properties)?;
     format_if_alone(&config, None)?;
     let started = Started::new(&config)?;
     match ephemeral {
+        _ if parsed.has("json") => say(&started.json(begun).to_string()),
         None => started.announce(&mut std::io::stdout(), begun)?,
         Some(_) => {
             started.announce(&mut std::io::stderr(), begun)?;
-            println!("{}", started.bootstrap()?);
+            say(&started.bootstrap()?.to_string());
         }
     }
     started.wait()
@@ -105,15 +125,25 @@ impl<'a> Started<'a> {
         Ok(out.flush()?)
     }
 
+    fn json(&self, begun: Instant) -> Value {
+        let listeners = self.running.listeners.iter().map(|(name, address)| (name.clone(), address.to_string().into()));
+        json!({
+            "nodeId": self.config.identity.node_id,
+            "listeners": listeners.collect::<serde_json::Map<_, Value>>(),
+            "logDirs": self.running.log_dirs,
+            "milliseconds": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
     /// Where clients begin.
-    fn bootstrap(&self) -> Result<String> {
+    fn bootstrap(&self) -> Result<SocketAddr> {
         let is_broker = |name: &str| !self.config.network.is_controller_listener(name);
         let listener = self.running.listeners.iter().find(|(name, _)| is_broker(name));
-        Ok(listener.context("the node has no listener for clients")?.1.to_string())
+        Ok(listener.context("the node has no listener for clients")?.1)
     }
 
     /// Until SIGTERM or Ctrl-C comes, or the node can go on no longer.
-    pub(crate) fn wait(self) -> Result<ExitCode> {
+    pub(crate) fn wait(self) -> Result<Done> {
         self.signals.wait(self.running)
     }
 }
@@ -135,7 +165,7 @@ impl Signals {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    fn wait(mut self, running: Running) -> Result<ExitCode> {
+    fn wait(mut self, running: Running) -> Result<Done> {
         let failed = self.runtime.block_on(async {
             let mut look = tokio::time::interval(Duration::from_millis(500));
             loop {
@@ -147,6 +177,6 @@ impl Signals {
             }
         });
         running.stop();
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if failed { Err(Failure::Said) } else { Ok(()) })
     }
 }

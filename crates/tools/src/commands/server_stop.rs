@@ -1,24 +1,35 @@
 //! `ottla server-stop`: signals the nodes of this machine, as `kafka-server-stop.sh`: all of them, those of a role, or the
 //! one with an id. A node that was started with `--ephemeral` belongs to somebody's test and is left alone.
 
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
 use anyhow::{Context, Result};
-use clap::Args;
 use ottla_server::config::{Container, Properties, Variables, embedded};
 use rustix::process::{Pid, Signal, getpid, kill_process};
+use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-#[derive(Args)]
-pub(crate) struct Options {
-    /// Only nodes whose process.roles is exactly this
-    #[arg(long, value_name = "ROLES")]
-    process_role: Option<String>,
-    /// Only the node with this id
-    #[arg(long, value_name = "ID")]
-    node_id: Option<String>,
-}
+pub(crate) const TOOL: Tool = Tool {
+    name: "server-stop",
+    script: "kafka-server-stop",
+    classes: &[],
+    group: Group::Node,
+    about: "Signal the nodes of this machine to stop.",
+    // Without any option it stops them all.
+    style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
+    options: OPTIONS,
+    subcommands: &[],
+    examples: &["server-stop", "server-stop --node-id 1", "server-stop --process-role broker,controller"],
+    run,
+};
+
+const OPTIONS: &[Opt] = &[
+    text("process-role", "roles", "Only nodes whose process.roles is exactly this."),
+    text("node-id", "id", "Only the node with this id."),
+    flag("json", "Print one JSON object with the processes that were signalled."),
+];
 
 /// A process that is a node, with what it was told.
 struct Found {
@@ -27,30 +38,49 @@ struct Found {
     folder: PathBuf,
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let signal = signal(std::env::var("SIGNAL").ok().as_deref())?;
-    if options.node_id.is_some() && options.process_role.is_some() {
-        println!("When both node-id and process-role are provided, the value for node-id will take precedence");
+fn run(parsed: &Parsed) -> Done {
+    let (id, roles) = (parsed.last("node-id"), parsed.last("process-role"));
+    if id.is_some() && roles.is_some() {
+        say("When both node-id and process-role are provided, the value for node-id will take precedence");
     }
-    let nodes = nodes(Path::new("/proc"))?;
-    if nodes.is_empty() {
-        println!("No kafka server to stop");
-        return Ok(ExitCode::FAILURE);
-    }
-    for node in nodes {
-        let (key, wanted) = match (&options.node_id, &options.process_role) {
-            (Some(id), _) => ("node.id", id),
-            (None, Some(roles)) => ("process.roles", roles),
-            (None, None) => {
-                stop(node.pid, signal)?;
-                continue;
+    match stop_chosen(id, roles).map_err(Failure::error)? {
+        Some(signalled) => {
+            if parsed.has("json") {
+                say(&json!({ "signalled": signalled }).to_string());
             }
-        };
-        if told(&node, key)?.as_deref() == Some(wanted) {
-            stop(node.pid, signal)?;
+            Ok(())
+        }
+        None => {
+            say("No kafka server to stop");
+            Err(Failure::Said)
         }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// The processes that were signalled; none where there is no node at all.
+fn stop_chosen(id: Option<&str>, roles: Option<&str>) -> Result<Option<Vec<i32>>> {
+    let signal = signal(std::env::var("SIGNAL").ok().as_deref())?;
+    let nodes = nodes(Path::new("/proc"))?;
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let wanted = match (id, roles) {
+        (Some(id), _) => Some(("node.id", id)),
+        (None, Some(roles)) => Some(("process.roles", roles)),
+        (None, None) => None,
+    };
+    let mut signalled = Vec::new();
+    for node in &nodes {
+        let is_chosen = match wanted {
+            Some((key, wanted)) => told(node, key)?.as_deref() == Some(wanted),
+            None => true,
+        };
+        if is_chosen {
+            stop(node.pid, signal)?;
+            signalled.push(node.pid.as_raw_pid());
+        }
+    }
+    Ok(Some(signalled))
 }
 
 fn stop(pid: Pid, signal: Signal) -> Result<()> {

@@ -1,121 +1,126 @@
-//! `ottla storage`: format, info, random-uuid and version-mapping, as `kafka-storage.sh`.
+//! `ottla storage`: what is in a node's directories before it starts, as `kafka-storage.sh`.
 
 use super::{load, properties};
-use anyhow::Result;
-use clap::{Args, Subcommand};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, say, say_raw, text};
 use ottla_io::clock;
 use ottla_metadata::features::{FEATURES, METADATA_VERSION_LATEST, MetadataVersion};
+use ottla_server::config::NodeConfig;
 use ottla_server::storage::{self, FormatOptions, InitialControllers};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use serde_json::{Value, json};
+use std::path::Path;
 
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(subcommand)]
-    command: Command,
-}
+pub(crate) const TOOL: Tool = Tool {
+    name: "storage",
+    script: "kafka-storage",
+    classes: &["kafka.tools.StorageTool"],
+    group: Group::Node,
+    about: "The Kafka storage tool.",
+    style: Style::Argparse,
+    on_parse_error: ParseError::Plain,
+    options: &[JSON],
+    subcommands: &[
+        Sub { name: "info", about: "Say what is in the log directories of this node.", options: INFO },
+        Sub { name: "format", about: "Format the log directories of this node.", options: FORMAT },
+        Sub { name: "version-mapping", about: "Show the feature levels that go with a release.", options: MAPPING },
+        Sub { name: "random-uuid", about: "Print a random UUID.", options: &[] },
+    ],
+    examples: &[
+        "storage random-uuid",
+        "storage format --standalone -t \"$KAFKA_CLUSTER_ID\" -c config/server.properties",
+        "storage info -c config/server.properties",
+    ],
+    run,
+};
 
-#[derive(Subcommand)]
-enum Command {
-    /// Format the log directories of this node
-    Format(Format),
-    /// Say what is in the log directories of this node
-    Info(Info),
-    /// Print a random UUID
-    RandomUuid,
-    /// Print the feature levels that go with a release
-    VersionMapping(VersionMapping),
-}
+const JSON: Opt = flag("json", "Print JSON instead of text.");
+const CONFIG: Opt = text("config", "config", "The node's properties file.").also(&["c"]).required();
+const RELEASE: Opt =
+    text("release-version", "release_version", "The release whose levels; the newest unless given.").also(&["r"]);
+const INFO: &[Opt] = &[CONFIG];
+const MAPPING: &[Opt] = &[RELEASE];
+const FORMAT: &[Opt] = &[
+    CONFIG,
+    text("cluster-id", "cluster_id", "The cluster's id, the same on all nodes; 'random-uuid' makes one.").also(&["t"]).required(),
+    text("add-scram", "add_scram", "A SCRAM credential to begin with, such as 'SCRAM-SHA-256=[name=alice,password=alice-secret]'; may be given again.").also(&["S"]),
+    flag("ignore-formatted", "Leave directories alone that are formatted.").also(&["g"]),
+    RELEASE,
+    text("feature", "feature", "The level of one feature, as feature=level; may be given again.").also(&["f"]),
+    flag("standalone", "Begin a quorum of this node alone, which can grow.").also(&["s"]),
+    flag("no-initial-controllers", "Wait to be added to a quorum.").also(&["N"]).instead_of(&["standalone", "initial-controllers"]),
+    text("initial-controllers", "initial_controllers", "Begin a quorum of these: id@host:port:directory, separated by commas.").also(&["I"]).instead_of(&["standalone", "no-initial-controllers"]),
+];
 
-#[derive(Args)]
-struct Format {
-    /// The node's properties file
-    #[arg(short, long)]
-    config: PathBuf,
-    /// The cluster's id, the same on all nodes; `random-uuid` makes one
-    #[arg(short = 't', long)]
-    cluster_id: String,
-    /// A SCRAM credential to begin with, such as 'SCRAM-SHA-256=[name=alice,password=alice-secret]'
-    #[arg(short = 'S', long, value_name = "CREDENTIAL")]
-    add_scram: Vec<String>,
-    /// Leave directories alone that are formatted
-    #[arg(short = 'g', long)]
-    ignore_formatted: bool,
-    /// The release whose feature levels to use; the newest unless given
-    #[arg(short, long)]
-    release_version: Option<String>,
-    /// The level of one feature, as feature=level
-    #[arg(short, long, value_name = "FEATURE=LEVEL")]
-    feature: Vec<String>,
-    /// Begin a quorum of this node alone, which can grow
-    #[arg(short, long, group = "quorum")]
-    standalone: bool,
-    /// Wait to be added to a quorum
-    #[arg(short = 'N', long, group = "quorum")]
-    no_initial_controllers: bool,
-    /// Begin a quorum of these: id@host:port:directory, separated by commas
-    #[arg(short = 'I', long, group = "quorum")]
-    initial_controllers: Option<String>,
-}
-
-#[derive(Args)]
-struct Info {
-    /// The node's properties file
-    #[arg(short, long)]
-    config: PathBuf,
-}
-
-#[derive(Args)]
-struct VersionMapping {
-    /// The release; the newest unless given
-    #[arg(short, long)]
-    release_version: Option<String>,
-}
-
-pub(crate) fn run(options: Options) -> Result<ExitCode> {
-    match options.command {
-        Command::RandomUuid => println!("{}", storage::random_uuid(&mut clock::seed())),
-        Command::Info(info) => {
-            let (text, in_order) = storage::info(&load(&properties(&info.config)?)?);
-            print!("{text}");
-            return Ok(if in_order { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+fn run(parsed: &Parsed) -> Done {
+    match parsed.subcommand {
+        Some("random-uuid") => {
+            let id = storage::random_uuid(&mut clock::seed()).to_string();
+            say(&if parsed.has("json") { json!({ "uuid": id }).to_string() } else { id });
+            Ok(())
         }
-        Command::Format(format) => {
-            let config = load(&properties(&format.config)?)?;
-            let initial_controllers =
-                match (format.standalone, format.no_initial_controllers, format.initial_controllers) {
-                    (true, ..) => InitialControllers::Standalone,
-                    (_, true, _) => InitialControllers::None,
-                    (.., Some(list)) => InitialControllers::Listed(list),
-                    _ => InitialControllers::Unsaid,
-                };
-            let options = FormatOptions {
-                cluster_id: format.cluster_id,
-                ignore_formatted: format.ignore_formatted,
-                release_version: format.release_version,
-                features: format.feature,
-                scram: format.add_scram,
-                initial_controllers,
-            };
-            print!("{}", storage::format(&config, &options).map_err(anyhow::Error::msg)?);
+        Some("version-mapping") => version_mapping(parsed.last("release-version"), parsed.has("json")),
+        Some("info") => {
+            let (page, in_order) = storage::info(&config(parsed)?);
+            if parsed.has("json") {
+                say(&json!({ "inOrder": in_order, "told": page.lines().collect::<Vec<_>>() }).to_string());
+            } else {
+                say_raw(&page);
+            }
+            if in_order { Ok(()) } else { Err(Failure::Said) }
         }
-        Command::VersionMapping(mapping) => return version_mapping(mapping.release_version.as_deref()),
+        _ => format(parsed),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn version_mapping(release: Option<&str>) -> Result<ExitCode> {
+fn config(parsed: &Parsed) -> Done<NodeConfig> {
+    let read = || load(&properties(Path::new(parsed.last("config").unwrap_or_default()))?);
+    read().map_err(Failure::error)
+}
+
+fn format(parsed: &Parsed) -> Done {
+    let config = config(parsed)?;
+    let several = |name: &str| parsed.values(name).into_iter().map(str::to_owned).collect();
+    let options = FormatOptions {
+        cluster_id: parsed.last("cluster-id").unwrap_or_default().to_owned(),
+        ignore_formatted: parsed.has("ignore-formatted"),
+        release_version: parsed.last("release-version").map(str::to_owned),
+        features: several("feature"),
+        scram: several("add-scram"),
+        initial_controllers: match parsed.last("initial-controllers") {
+            Some(list) => InitialControllers::Listed(list.to_owned()),
+            None if parsed.has("standalone") => InitialControllers::Standalone,
+            None if parsed.has("no-initial-controllers") => InitialControllers::None,
+            None => InitialControllers::Unsaid,
+        },
+    };
+    let told = storage::format(&config, &options).map_err(Failure::told)?;
+    if parsed.has("json") {
+        let told: Vec<_> = told.lines().collect();
+        say(&json!({ "clusterId": options.cluster_id, "told": told }).to_string());
+    } else {
+        say_raw(&told);
+    }
+    Ok(())
+}
+
+fn version_mapping(release: Option<&str>, as_json: bool) -> Done {
     let version = match release {
         Some(name) => MetadataVersion::from_name(name),
         None => MetadataVersion::from_level(METADATA_VERSION_LATEST),
     };
     let Some(version) = version else {
-        eprintln!("Version {} is not a valid version", release.unwrap_or_default());
-        return Ok(ExitCode::FAILURE);
+        return Err(Failure::told(format!("Version {} is not a valid version", release.unwrap_or_default())));
     };
-    println!("metadata.version={} ({})", version.level, release.unwrap_or(version.name));
-    for feature in FEATURES {
-        println!("{}={}", feature.name, feature.default_level(version.level));
+    if as_json {
+        let levels =
+            FEATURES.iter().map(|feature| (feature.name.to_owned(), feature.default_level(version.level).into()));
+        let mut levels: serde_json::Map<String, Value> = levels.collect();
+        levels.insert("metadata.version".to_owned(), version.level.into());
+        say(&Value::Object(levels).to_string());
+        return Ok(());
     }
-    Ok(ExitCode::SUCCESS)
+    say(&format!("metadata.version={} ({})", version.level, release.unwrap_or(version.name)));
+    for feature in FEATURES {
+        say(&format!("{}={}", feature.name, feature.default_level(version.level)));
+    }
+    Ok(())
 }

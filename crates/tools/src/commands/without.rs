@@ -3,11 +3,11 @@
 
 use super::server_start::{Started, format_if_alone, start_log};
 use super::{load, properties};
+use crate::cli::{Done, Failure};
 use anyhow::{Context, Result};
 use ottla_server::config::{Container, Origin, SECRET_FILES, SECRETS, Variables, embedded};
 use ottla_server::storage::{self, FormatOptions};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Instant;
 
 /// Where Kafka's image looks for a properties file of the user's.
@@ -16,7 +16,11 @@ const MOUNTED: &str = "/mnt/shared/config/server.properties";
 /// Where a node without a file keeps its data.
 const EMBEDDED_DATA: &str = "data";
 
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run() -> Done {
+    start_and_wait().map_err(Failure::error)?
+}
+
+fn start_and_wait() -> Result<Done> {
     let mounted = Path::new(MOUNTED);
     let mounted = if mounted.exists() { Some(properties(mounted)?) } else { None };
     // What is no text is no variable of ours.
@@ -30,7 +34,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 /// Formats what is not formatted, under the cluster's id, and starts.
-fn run_container(mut container: Container, variables: &Variables) -> Result<ExitCode> {
+fn run_container(mut container: Container, variables: &Variables) -> Result<Done> {
     let begun = Instant::now();
     start_log();
     for (variable, key) in SECRET_FILES {
@@ -52,7 +56,7 @@ fn run_container(mut container: Container, variables: &Variables) -> Result<Exit
     started.wait()
 }
 
-fn run_embedded() -> Result<ExitCode> {
+fn run_embedded() -> Result<Done> {
     let begun = Instant::now();
     start_log();
     let data = std::env::current_dir().context("there is no current directory")?.join(EMBEDDED_DATA);

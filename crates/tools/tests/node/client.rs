@@ -38,26 +38,31 @@ impl Reply {
 
 /// A request with its header and its length.
 pub fn frame(key: ApiKey, version: i16, correlation_id: i32, request: &dyn Encode) -> Vec<u8> {
-    let mut writer = begin(key, version, correlation_id);
+    frame_from("test", key, version, correlation_id, request)
+}
+
+/// The same from a client of another id.
+pub fn frame_from(client_id: &str, key: ApiKey, version: i16, correlation_id: i32, request: &dyn Encode) -> Vec<u8> {
+    let mut writer = begin(client_id, key, version, correlation_id);
     request.encode(&mut writer, version).unwrap();
     end(writer)
 }
 
 /// A frame whose body is whatever it is.
 pub fn raw_frame(key: ApiKey, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
-    let mut writer = begin(key, version, correlation_id);
+    let mut writer = begin("test", key, version, correlation_id);
     writer.raw(body);
     end(writer)
 }
 
-fn begin(key: ApiKey, version: i16, correlation_id: i32) -> Writer {
+fn begin(client_id: &str, key: ApiKey, version: i16, correlation_id: i32) -> Writer {
     let mut writer = Writer::new();
     writer.i32(0);
     let header = RequestHeader {
         request_api_key: key as i16,
         request_api_version: version,
         correlation_id,
-        client_id: Some("test".into()),
+        client_id: Some(client_id.into()),
         ..Default::default()
     };
     header.encode(&mut writer, key.info().request_header_version(version)).unwrap();

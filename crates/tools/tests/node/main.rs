@@ -10,5 +10,6 @@ mod kills;
 mod limits;
 mod process;
 mod produce_errors;
+mod quotas;
 mod starts;
 mod stops;

@@ -14,6 +14,7 @@ use normal::Said;
 use runner::{Java, Native};
 use std::path::Path;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// The newest feature levels that the newest whole release of Kafka's tools knows.
 const RELEASE: Release = Release::Named("4.3");
@@ -85,20 +86,21 @@ fn session(
         Side::Ottla => None,
     };
     let native = Native { binary: binary.to_owned() };
-    let files = work.compat.join("tools/files");
+    let files = own_files(&work.compat.join("tools/files"), node)?;
+    let files = files.path();
     let mut said = Vec::new();
     for (place, case) in cases.iter().enumerate() {
         if case.is_after_node {
             node.end()?;
         }
-        let args = case.args(node, &files);
+        let args = case.args(node, files);
         let mut tries = 0;
         let answer = loop {
             let raw = match &mut java {
                 Some(java) => java.call(tool::class(&case.tool)?, &args, &case.input)?,
                 None => native.call(&case.tool, &args, &case.input)?,
             };
-            let answer = normal::normal(&raw, case, node);
+            let answer = normal::normal(&raw, case, node, files);
             tries += 1;
             let agrees = expected.get(place).is_none_or(|wanted| *wanted == answer);
             let is_whole = case.until.as_ref().is_none_or(|text| raw.stdout.contains(text));
@@ -110,4 +112,33 @@ fn session(
         said.push(answer);
     }
     Ok(said)
+}
+
+/// The files for one session, with the places that they name: `{data}`, the node's log directory; `{scratch}`, one that
+/// is not there yet.
+fn own_files(dir: &Path, node: &Node) -> Result<TempDir> {
+    let own = tempfile::Builder::new().prefix("compat-files-").tempdir().context("no temporary directory")?;
+    let scratch = own.path().join("scratch").display().to_string();
+    let data = node.data().display().to_string();
+    let mut folders = vec![(dir.to_path_buf(), own.path().to_path_buf())];
+    while let Some((from, to)) = folders.pop() {
+        for entry in std::fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
+            let (path, copy) = {
+                let entry = entry?;
+                (entry.path(), to.join(entry.file_name()))
+            };
+            if path.is_dir() {
+                std::fs::create_dir(&copy)?;
+                folders.push((path, copy));
+                continue;
+            }
+            let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            let bytes = match std::str::from_utf8(&bytes) {
+                Ok(text) => text.replace("{data}", &data).replace("{scratch}", &scratch).into_bytes(),
+                Err(_) => bytes,
+            };
+            std::fs::write(copy, bytes)?;
+        }
+    }
+    Ok(own)
 }

@@ -5,6 +5,7 @@ use super::runner::Raw;
 use crate::compat::node::Node;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
@@ -38,7 +39,7 @@ impl Said {
     }
 }
 
-pub(super) fn normal(raw: &Raw, case: &Case, node: &Node) -> Said {
+pub(super) fn normal(raw: &Raw, case: &Case, node: &Node, files: &Path) -> Said {
     if case.only_options {
         // Where help goes, and with which code, differs on purpose: Ottla takes it for no failure.
         let options: BTreeSet<String> = options(&raw.stdout).chain(options(&raw.stderr)).collect();
@@ -51,7 +52,9 @@ pub(super) fn normal(raw: &Raw, case: &Case, node: &Node) -> Said {
         let mut lines: Vec<_> = without_help(text)
             .into_iter()
             .filter(|line| !is_trace(line) && !case.hidden.iter().any(|hidden| line.contains(hidden)))
-            .map(|line| case.blanked.iter().fold(blank(line.trim_end(), node), |line, word| without_next(&line, word)))
+            .map(|line| {
+                case.blanked.iter().fold(blank(line.trim_end(), node, files), |line, word| without_next(&line, word))
+            })
             .collect();
         // An empty line at the end tells nothing.
         while lines.last().is_some_and(String::is_empty) {
@@ -98,6 +101,7 @@ fn is_trace(line: &str) -> bool {
         trimmed.split([':', ' ']).next().is_some_and(|word| word.ends_with("Exception") || word.ends_with("Error"));
     trimmed.starts_with("at ") && line.starts_with(['\t', ' '])
         || trimmed.starts_with("Caused by: ")
+        || trimmed.starts_with("Suppressed: ")
         || trimmed.starts_with("... ")
         || (is_class && names_error)
         || trimmed.starts_with("ERROR ")
@@ -124,7 +128,8 @@ fn without_next(line: &str, word: &str) -> String {
 }
 
 /// Puts a word in the place of what differs from run to run.
-fn blank(line: &str, node: &Node) -> String {
+fn blank(line: &str, node: &Node, files: &Path) -> String {
+    let line = line.replace(&files.display().to_string(), "<files>");
     let line = line.replace(&node.data().display().to_string(), "<data>");
     let line = line.replace(&node.bootstrap(), "<broker>").replace(&node.controller(), "<controller>");
     let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();

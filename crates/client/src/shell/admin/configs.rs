@@ -8,6 +8,7 @@ use ottla_wire::api::describe_configs_response::DescribeConfigsResourceResult;
 use ottla_wire::api::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla_wire::api::{
     DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 
 /// Whose configuration; the numbers are the protocol's.
@@ -113,6 +114,20 @@ impl Admin {
             Ok(entries)
         };
         self.call("describeConfigs", self.keeper(resource), request, read).await
+    }
+
+    /// The names of the resources of a kind that have a configuration, in the order of the answer.
+    pub async fn list_config_resources(&self, kind: ResourceKind) -> Result<Vec<String>> {
+        let request = |version| ListConfigResourcesRequest {
+            resource_types: if version >= 1 { vec![kind as i8] } else { Vec::new() },
+            ..Default::default()
+        };
+        let read = |reply: &Reply| {
+            let response: ListConfigResourcesResponse<'_> = reply.read()?;
+            ClientError::check(response.error_code, None)?;
+            Ok(response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect())
+        };
+        self.call("listConfigResources", Target::Any, request, read).await
     }
 
     /// Changes some entries of one resource and leaves the others alone.

@@ -101,7 +101,9 @@ impl Admin {
             Ok(response.groups.iter().map(listing).collect::<Vec<_>>())
         };
         let mut groups = BTreeMap::new();
-        let nodes: Vec<i32> = self.cluster("listGroups", Topics::None).await?.nodes.keys().copied().collect();
+        let cluster = self.cluster("findAllBrokers", Topics::None).await;
+        let cluster = cluster.map_err(|_| ClientError::Failed("Failed to find brokers to send ListGroups".into()))?;
+        let nodes: Vec<i32> = cluster.nodes.keys().copied().collect();
         for node in nodes {
             let told = self.call_in("listGroups", Target::Node(node), versions, request, read).await?;
             groups.extend(told.into_iter().map(|group| (group.id.clone(), group)));
@@ -111,7 +113,7 @@ impl Admin {
 
     /// A group of consumers, of either protocol. One that is not there is an error, or is dead, as the broker has it.
     pub async fn describe_group(&self, id: &str) -> Result<GroupDescription> {
-        let coordinator = self.coordinator(CoordinatorKind::Group, id).await?;
+        let coordinator = self.coordinator("describeConsumerGroups", CoordinatorKind::Group, id).await?;
         match self.describe_consumer_group(coordinator, id).await {
             Err(ClientError::UnsupportedVersion(_)) => self.describe_classic_group(coordinator, id).await,
             Err(error) if matches!(error.code(), Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion)) => {
@@ -191,7 +193,7 @@ impl Admin {
 
     /// All offsets that a group has committed.
     pub async fn committed_offsets(&self, id: &str) -> Result<CommittedOffsets> {
-        let coordinator = self.coordinator(CoordinatorKind::Group, id).await?;
+        let coordinator = self.coordinator("listConsumerGroupOffsets", CoordinatorKind::Group, id).await?;
         let request = |version| {
             let mut request = OffsetFetchRequest::default();
             if version >= 8 {
@@ -217,7 +219,7 @@ impl Admin {
         id: &str,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
-        let coordinator = self.coordinator(CoordinatorKind::Group, id).await?;
+        let coordinator = self.coordinator("alterConsumerGroupOffsets", CoordinatorKind::Group, id).await?;
         let request = |_| {
             let mut topics: Vec<OffsetCommitRequestTopic<'_>> = Vec::new();
             for ((topic, partition), offset) in offsets {
@@ -259,7 +261,7 @@ impl Admin {
         id: &str,
         places: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
-        let coordinator = self.coordinator(CoordinatorKind::Group, id).await?;
+        let coordinator = self.coordinator("deleteConsumerGroupOffsets", CoordinatorKind::Group, id).await?;
         let request = |_| {
             let mut topics: Vec<OffsetDeleteRequestTopic<'_>> = Vec::new();
             for (topic, partition) in places {
@@ -290,7 +292,7 @@ impl Admin {
 
     /// Deletes a group without members.
     pub async fn delete_group(&self, id: &str) -> Result<()> {
-        let coordinator = self.coordinator(CoordinatorKind::Group, id).await?;
+        let coordinator = self.coordinator("deleteConsumerGroups", CoordinatorKind::Group, id).await?;
         let request = |_| DeleteGroupsRequest { groups_names: vec![id.into()], ..Default::default() };
         let read = |reply: &Reply| {
             let response: DeleteGroupsResponse<'_> = reply.read()?;

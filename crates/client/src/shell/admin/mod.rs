@@ -1,8 +1,17 @@
 //! Calls that are tried again until they succeed, fail for good, or run out of time, as Kafka's admin client does.
 
+pub mod acls;
 pub mod configs;
+pub mod elections;
+pub mod features;
 pub mod groups;
+pub mod log_dirs;
 pub mod offsets;
+pub mod quorum;
+pub mod quotas;
+pub mod reassignments;
+pub mod replica_log_dirs;
+pub mod scram;
 pub mod topics;
 
 use super::network::{Network, Target, Topics};
@@ -36,6 +45,11 @@ impl Admin {
 
     pub const fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// How long a controller may take over a change, where its request has a place to say so.
+    fn request_timeout_ms(&self) -> i32 {
+        i32::try_from(self.network.config().request_timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
     /// One call: `name` is what a time-out calls it; `read` takes what is wanted from the answer, or its error.
@@ -112,8 +126,8 @@ impl Admin {
         self.persist(name, async || self.network.refresh(topics).await).await
     }
 
-    /// The node that coordinates a group or a transaction.
-    pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<i32> {
+    /// The node that coordinates a group or a transaction; `name` is the call that wants to know.
+    pub async fn coordinator(&self, name: &str, kind: CoordinatorKind, key: &str) -> Result<i32> {
         let request = |version| {
             let mut request = FindCoordinatorRequest { key_type: kind as i8, ..Default::default() };
             if version >= 4 {
@@ -133,7 +147,7 @@ impl Admin {
                     .map(|()| response.node_id),
             }
         };
-        self.call("findCoordinator", Target::Any, request, read).await
+        self.call(&format!("{name}(api=FIND_COORDINATOR)"), Target::Any, request, read).await
     }
 }
 

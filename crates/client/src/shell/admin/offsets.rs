@@ -79,7 +79,7 @@ impl Admin {
         let deadline = tokio::time::Instant::now() + config.default_api_timeout;
         let mut pauses = super::Pauses::new(config.retry_backoff, config.retry_backoff_max);
         while !left.is_empty() {
-            let cluster = self.cluster("listOffsets", Topics::Named(&names)).await?;
+            let cluster = self.cluster("listOffsets(api=METADATA)", Topics::Named(&names)).await?;
             let mut by_leader: BTreeMap<i32, Vec<_>> = BTreeMap::new();
             let mut again = Vec::new();
             for one in left {

@@ -148,6 +148,7 @@ impl Consumer {
                     reading.position = Some(fetched.next_offset());
                 }
             }
+            self.behind_ready = fetched.next_offset();
             self.ready = records;
         }
         let count = self.ready.len().min(self.config.max_poll_records);
@@ -158,6 +159,12 @@ impl Consumer {
                 reading.position = Some(record.offset + 1);
                 reading.leader_epoch = record.leader_epoch;
             }
+        }
+        if let (true, Some(last)) = (self.ready.is_empty(), records.last())
+            && let Some(reading) = self.places.get_mut(&(Arc::clone(&last.topic), last.partition))
+        {
+            // What follows the last record, such as a transaction's mark, is nothing that anybody would be given.
+            reading.position = Some(self.behind_ready);
         }
         Ok(records)
     }

@@ -54,6 +54,8 @@ pub struct Consumer {
     membership: Option<Membership>,
     fetched: VecDeque<Fetched>,
     ready: VecDeque<ConsumerRecord>,
+    /// The offset behind the batches that `ready` came from.
+    behind_ready: i64,
     requests: JoinSet<Answer>,
     /// Leaders that have been asked and have not answered.
     asked: BTreeSet<i32>,
@@ -100,6 +102,7 @@ impl Consumer {
             membership: None,
             fetched: VecDeque::new(),
             ready: VecDeque::new(),
+            behind_ready: 0,
             requests: JoinSet::new(),
             asked: BTreeSet::new(),
             generation: 0,

@@ -7,6 +7,7 @@ use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{ClientError, Reply};
 use ottla_wire::api::{ListConfigResourcesRequest, ListConfigResourcesResponse, ListGroupsRequest, ListGroupsResponse};
 use std::collections::BTreeSet;
+use std::net::ToSocketAddrs;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -85,11 +86,6 @@ impl Kind {
     }
 }
 
-/// Quotas and SCRAM credentials are not configurations of a resource.
-pub(super) fn later(kind: Kind) -> Failure {
-    Failure::told(format!("Quotas and credentials of {} are not supported yet.", kind.plural()))
-}
-
 /// What the command line names.
 pub(super) struct Entities {
     kinds: Vec<Kind>,
@@ -142,10 +138,8 @@ impl Entities {
                 "--entity-{type,name,default} should not be used in conjunction with specific entity flags",
             ));
         }
-        let mut names: Vec<String> = parsed.values("entity-name").iter().map(|name| (*name).to_owned()).collect();
-        if parsed.has("entity-default") {
-            names.push(String::new());
-        }
+        let general = parsed.in_order(&["entity-name", "entity-default"]);
+        let mut names: Vec<String> = general.into_iter().map(|(_, name)| name.unwrap_or_default().to_owned()).collect();
         for (option, _) in flags {
             names.push(parsed.last(option).unwrap_or_default().to_owned());
         }
@@ -166,6 +160,13 @@ impl Entities {
             return Err(Failure::told(format!(
                 "The entity name for {} must be a valid integer broker id, but it is: {name}",
                 kind.plural()
+            )));
+        }
+        if let (Kind::Ips, Some(name)) = (kind, named)
+            && (name.as_str(), 0).to_socket_addrs().is_err()
+        {
+            return Err(Failure::told(format!(
+                "The entity name for ips must be a valid IP or resolvable host, but it is: {name}"
             )));
         }
         let takes_default = matches!(kind, Kind::Users | Kind::Clients | Kind::Brokers | Kind::Ips);
@@ -211,6 +212,15 @@ impl Entities {
         self.kinds.first().copied().ok_or_else(|| Failure::told("At least one entity type must be specified"))
     }
 
+    pub(super) fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// For each kind, as far as there are any; empty for a default.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Empty for a default; None for all of a kind.
     pub(super) fn name(&self) -> Option<&str> {
         self.names.first().map(String::as_str)
@@ -236,7 +246,8 @@ pub(super) async fn all(admin: &Admin, kind: Kind) -> Done<Vec<String>> {
             names.extend(resources(admin, ResourceKind::Group).await?);
             names.into_iter().collect()
         }
-        Kind::Clients | Kind::Users | Kind::Ips => return Err(later(kind)),
+        // What they have are quotas, and they need not be anywhere else.
+        Kind::Clients | Kind::Users | Kind::Ips => Vec::new(),
     })
 }
 

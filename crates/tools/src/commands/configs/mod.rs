@@ -1,6 +1,7 @@
 //! `ottla configs`: show and change configurations, as `kafka-configs.sh`.
 
 mod entities;
+mod quotas;
 
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
@@ -60,16 +61,11 @@ const OPTIONS: &[Opt] = &[
 
 fn run(parsed: &Parsed) -> Done {
     let entities = Entities::of(parsed)?;
-    let admin = admin_of(parsed, "command-config")?;
-    let done = block_on(async {
-        if parsed.has("alter") {
-            alter(&admin, parsed, &entities).await
-        } else {
-            describe(&admin, parsed, &entities).await
-        }
-    });
+    let done = act(parsed, &entities);
+    // What a node does not know is told in so many words, but for quotas and credentials.
+    let is_resource = entities.kind()?.resource().is_some();
     done.map_err(|failure| match failure {
-        Failure::Client(error @ ClientError::UnsupportedVersion(_)) => Failure::told(error.to_string()),
+        Failure::Client(error @ ClientError::UnsupportedVersion(_)) if is_resource => Failure::told(error.to_string()),
         Failure::Client(error) => {
             complain(&format!("Error while executing config command with args '{}'", parsed.line));
             complain(&format!("java.util.concurrent.ExecutionException: {}: {error}", error.class()));
@@ -79,13 +75,20 @@ fn run(parsed: &Parsed) -> Done {
     })
 }
 
+fn act(parsed: &Parsed, entities: &Entities) -> Done {
+    let admin = admin_of(parsed, "command-config")?;
+    block_on(async {
+        if parsed.has("alter") {
+            alter(&admin, parsed, entities).await
+        } else {
+            describe(&admin, parsed, entities).await
+        }
+    })
+}
+
 async fn alter(admin: &Admin, parsed: &Parsed, entities: &Entities) -> Done {
     let kind = entities.kind()?;
     let name = entities.name().unwrap_or_default();
-    let resource = match kind.resource() {
-        Some(kind) => Resource { kind, name: name.to_owned() },
-        None => return Err(entities::later(kind)),
-    };
     let added = added(parsed)?;
     let deleted: Vec<String> = parsed
         .values("delete-config")
@@ -93,6 +96,18 @@ async fn alter(admin: &Admin, parsed: &Parsed, entities: &Entities) -> Done {
         .flat_map(|text| text.split(','))
         .map(|key| key.trim().to_owned())
         .collect();
+    match kind.resource() {
+        Some(kind) => alter_resource(admin, Resource { kind, name: name.to_owned() }, added, deleted).await?,
+        None => quotas::alter(admin, entities, added, deleted).await?,
+    }
+    say(&match name {
+        "" => format!("Completed updating default config for {} in the cluster.", kind.plural()),
+        name => format!("Completed updating config for {} {name}.", kind.singular()),
+    });
+    Ok(())
+}
+
+async fn alter_resource(admin: &Admin, resource: Resource, added: Vec<(String, String)>, deleted: Vec<String>) -> Done {
     if resource.kind == ResourceKind::BrokerLogger {
         let known = admin.describe_config(&resource, false).await?;
         let is_known = |name: &String| known.iter().any(|entry| entry.name == *name);
@@ -105,15 +120,10 @@ async fn alter(admin: &Admin, parsed: &Parsed, entities: &Entities) -> Done {
     let deletions = deleted.into_iter().map(ConfigChange::Delete);
     let changes: Vec<_> =
         deletions.chain(added.into_iter().map(|(key, value)| ConfigChange::Set(key, value))).collect();
-    if kind == Kind::Brokers && !name.is_empty() {
+    if resource.kind == ResourceKind::Broker && !resource.name.is_empty() {
         admin.cluster("incrementalAlterConfigs", Topics::None).await?;
     }
-    admin.alter_config(&resource, &changes).await?;
-    say(&match name {
-        "" => format!("Completed updating default config for {} in the cluster.", kind.plural()),
-        name => format!("Completed updating config for {} {name}.", kind.singular()),
-    });
-    Ok(())
+    Ok(admin.alter_config(&resource, &changes).await?)
 }
 
 /// The settings of the file, then those of the command line; brackets hold commas together.
@@ -151,7 +161,9 @@ fn outside_brackets(text: &str, separator: char) -> Vec<&str> {
 
 async fn describe(admin: &Admin, parsed: &Parsed, entities: &Entities) -> Done {
     let kind = entities.kind()?;
-    let Some(resource_kind) = kind.resource() else { return Err(entities::later(kind)) };
+    let Some(resource_kind) = kind.resource() else {
+        return quotas::describe(admin, entities, parsed.has("json")).await;
+    };
     let is_all = parsed.has("all");
     if let Some(name) = entities.name()
         && !is_all

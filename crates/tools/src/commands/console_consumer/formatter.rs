@@ -1,6 +1,7 @@
 //! How a record is written: Kafka's formatters, by their classes' names.
 
 use crate::cli::{Done, Failure, Parsed, convert, say};
+use crate::record_json;
 use crate::records::coordinator::{Coordinator, Unreadable};
 use crate::records::remote;
 use bytes::Bytes;
@@ -14,6 +15,8 @@ pub(super) enum Formatter {
     /// Writes the record to the log as well.
     Logging(Box<DefaultFormatter>),
     NoOp,
+    /// One JSON object a line, for programs.
+    Json,
     /// Records of a coordinator's topic, of these types; of all if none is named.
     Coordinator(Coordinator, &'static [i16]),
     /// Records of `__remote_log_metadata`.
@@ -63,6 +66,9 @@ enum Deserializer {
 
 impl Formatter {
     pub(super) fn of(parsed: &Parsed) -> Done<Self> {
+        if parsed.has("json") {
+            return Ok(Self::Json);
+        }
         let class = parsed.value("formatter")?.unwrap_or_default();
         if parsed.has("property") && parsed.has("formatter-property") {
             return Err(Failure::usage("Options --property and --formatter-property cannot be specified together."));
@@ -121,6 +127,11 @@ impl Formatter {
     pub(super) fn write(&self, record: &ConsumerRecord, page: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::NoOp => Ok(()),
+            Self::Json => {
+                page.extend_from_slice(record_json::of(record).to_string().as_bytes());
+                page.push(b'\n');
+                Ok(())
+            }
             Self::Default(formatter) => formatter.write(record, page),
             Self::Coordinator(coordinator, kinds) => write_coordinator(*coordinator, kinds, record, page),
             Self::Remote => {

@@ -5,7 +5,7 @@ mod formatter;
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, say, text,
 };
-use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on};
+use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on, resolved};
 use formatter::Formatter;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::session::fetched::ConsumerRecord;
@@ -66,6 +66,7 @@ const OPTIONS: &[Opt] = &[
     text("isolation-level", "String", "read_committed leaves out records of transactions that were not committed.")
         .default("read_uncommitted"),
     text("group", "consumer group id", "The group to read with."),
+    flag("json", "Print one JSON object a record; what is no text is in hexadecimal, as keyHex and valueHex."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -73,7 +74,7 @@ fn run(parsed: &Parsed) -> Done {
     let settings = settings(parsed)?;
     let start = start(parsed)?;
     let formatter = Formatter::of(parsed)?;
-    let config = ConsumerConfig::read(&settings).map_err(|error| {
+    let config = resolved(ConsumerConfig::read(&settings), |config| &config.client).map_err(|error| {
         complain(&format!("ERROR Unknown error when running consumer: \n{}: {error}", error.class()));
         Failure::Said
     })?;

@@ -5,13 +5,15 @@ mod lines;
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, maybe, say, text,
 };
-use crate::cluster::{DEFAULT_BOOTSTRAP, block_on, check_bootstrap};
+use crate::cluster::{DEFAULT_BOOTSTRAP, block_on, check_bootstrap, resolved};
+use crate::record_json;
 use lines::LineReader;
 use ottla_client::config::{ProducerConfig, Settings};
 use ottla_client::shell::producer::{Producer, ProducerRecord};
 use ottla_client::{ClientError, Result as ClientResult};
 use ottla_io::clock;
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -66,6 +68,10 @@ const OPTIONS: &[Opt] = &[
     text("command-property", "producer_prop", "A setting of the producer, as key=value."),
     text("producer.config", "config file", "Deprecated: use --command-config."),
     text("command-config", "config file", "A file of settings for the producer."),
+    flag(
+        "json",
+        "Each line is a JSON object with key, value, headers, partition and timestamp, as the consumer's --json writes.",
+    ),
 ];
 
 /// Old options, what replaces them, and Kafka's word for the two together.
@@ -74,15 +80,22 @@ const REPLACED: [(&str, &str); 3] =
 
 fn run(parsed: &Parsed) -> Done {
     check(parsed)?;
-    let reader = LineReader::new(&reader_properties(parsed)?)?;
+    let reader = match parsed.has("json") {
+        true => Reader::Json { line_number: 0 },
+        false => Reader::Lines(LineReader::new(&reader_properties(parsed)?)?),
+    };
     let settings = settings(parsed)?;
-    let config = ProducerConfig::read(&settings).map_err(|error| construct_failed(&error))?;
+    let config = resolved(ProducerConfig::read(&settings), |config| &config.client);
+    let config = config.map_err(|error| construct_failed(&error))?;
     let topic = parsed.value("topic")?.unwrap_or_default();
     block_on(produce(config, reader, topic.into(), parsed.has("sync")))
 }
 
 fn construct_failed(error: &ClientError) -> Failure {
     match error {
+        ClientError::Bootstrap(why) => {
+            Failure::told(format!("{}: Failed to construct kafka producer\nCaused by: {why}", error.class()))
+        }
         ClientError::Config(_) => Failure::told(format!("{}: {error}", error.class())),
         _ => Failure::told(error.to_string()),
     }
@@ -163,10 +176,29 @@ fn settings(parsed: &Parsed) -> Done<Settings> {
     Ok(settings)
 }
 
+enum Reader {
+    Lines(LineReader),
+    Json { line_number: u64 },
+}
+
+impl Reader {
+    fn read(&mut self, topic: &Arc<str>, line: &str) -> Read {
+        match self {
+            Self::Lines(lines) => lines.read(topic, line).map_err(lines::broken),
+            Self::Json { line_number } => {
+                *line_number += 1;
+                let mut record = ProducerRecord { topic: Arc::clone(topic), ..ProducerRecord::default() };
+                let parsed = record_json::parse(line.as_bytes(), &mut record);
+                parsed.map(|()| record).map_err(|why| Failure::told(format!("line {line_number}: {why}")))
+            }
+        }
+    }
+}
+
 /// What the reading thread hands over: a record, or why there are no more.
 type Read = Done<ProducerRecord>;
 
-async fn produce(config: ProducerConfig, reader: LineReader, topic: std::sync::Arc<str>, is_sync: bool) -> Done {
+async fn produce(config: ProducerConfig, reader: Reader, topic: Arc<str>, is_sync: bool) -> Done {
     let producer = Producer::new(config, clock::seed());
     let (sender, mut records) = mpsc::channel::<Read>(1_000);
     std::thread::spawn(move || read_lines(reader, &topic, &sender));
@@ -215,7 +247,7 @@ async fn send(producer: &Producer, record: &ProducerRecord) {
 }
 
 /// Reading blocks, so it has a thread of its own.
-fn read_lines(mut reader: LineReader, topic: &std::sync::Arc<str>, sender: &mpsc::Sender<Read>) {
+fn read_lines(mut reader: Reader, topic: &Arc<str>, sender: &mpsc::Sender<Read>) {
     let input = std::io::stdin();
     let has_prompt = input.is_terminal() && std::io::stdout().is_terminal();
     let mut input = input.lock();
@@ -237,7 +269,7 @@ fn read_lines(mut reader: LineReader, topic: &std::sync::Arc<str>, sender: &mpsc
         let text = String::from_utf8_lossy(&line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        let read = reader.read(topic, text).map_err(lines::broken);
+        let read = reader.read(topic, text);
         let is_last = read.is_err();
         if sender.blocking_send(read).is_err() || is_last {
             return;

@@ -3,7 +3,6 @@
 mod describe;
 mod offsets;
 mod reset;
-mod times;
 
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, long, maybe, say, say_raw,
@@ -92,12 +91,29 @@ fn run(parsed: &Parsed) -> Done {
         }
         return Ok(());
     }
-    let mut settings = convert::settings(parsed, "command-config")?;
+    let mut settings = match convert::settings(parsed, "command-config") {
+        // The same end as that of any other failure.
+        Err(Failure::Told(message)) => {
+            failed(&format!("Executing consumer group command failed due to {message}"));
+            return Ok(());
+        }
+        settings => settings?,
+    };
     settings.set("bootstrap.servers", parsed.value("bootstrap-server")?.unwrap_or_default());
     settings.set("default.api.timeout.ms", parsed.long("timeout")?.unwrap_or(30_000).to_string());
     let done = admin(&mut settings).map_err(Failure::from).and_then(|admin| block_on(act(&admin, parsed)));
     match done {
         // Whatever happens, Kafka's tool ends with 0 once it has begun.
+        Err(Failure::Client(error @ ClientError::Bootstrap(_))) => {
+            failed(&format!("Executing consumer group command failed due to {error}"));
+            Ok(())
+        }
+        Err(Failure::Client(error @ ClientError::Failed(_))) => {
+            failed(&format!(
+                "Executing consumer group command failed due to java.util.concurrent.ExecutionException: org.apache.kafka.common.KafkaException: {error}"
+            ));
+            Ok(())
+        }
         Err(Failure::Client(error)) => {
             failed(&format!("Executing consumer group command failed due to {}: {error}", error.class()));
             Ok(())

@@ -1,8 +1,9 @@
 //! `ottla consumer-groups --reset-offsets`: where a group without members goes on.
 
 use super::offsets::{partitions_of, with_partitions};
-use super::{chosen, failed, times};
+use super::{chosen, failed};
 use crate::cli::{Done, Failure, Parsed, complain, say, say_raw};
+use crate::times;
 use ottla_client::shell::admin::groups::CommittedOffsets;
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
 use ottla_client::{Admin, ClientError};

@@ -4,14 +4,14 @@ mod payload;
 mod stats;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, list, long, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, convert, flag, int, list, long, say, text,
 };
-use crate::cluster::block_on_all_cores;
+use crate::cluster::{block_on_all_cores, resolved};
 use ottla_client::config::{ProducerConfig, Settings};
 use ottla_client::shell::producer::{Producer, ProducerRecord};
 use ottla_io::clock;
 use payload::Payload;
-use stats::Stats;
+use stats::{Stage, Stats};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,7 @@ const OPTIONS: &[Opt] = &[
     long("transaction-duration-ms", "TRANSACTION-DURATION", "How long each transaction lasts."),
     long("warmup-records", "WARMUP-RECORDS", "How many records are left out of the steady state.").default("0"),
     long("reporting-interval", "INTERVAL-MS", "The milliseconds between two lines of progress.").default("5000"),
+    flag("json", "Print one JSON object a line of text."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -81,7 +82,7 @@ fn run(parsed: &Parsed) -> Done {
     let interval = parsed.long("reporting-interval")?.filter(|millis| *millis > 0);
     let interval = interval.ok_or_else(|| Failure::told("--reporting-interval should be greater than zero."))?;
     let payload = Payload::of(parsed)?;
-    let config = ProducerConfig::read(&settings(parsed)?)?;
+    let config = resolved(ProducerConfig::read(&settings(parsed)?), |config| &config.client)?;
     let test = Test {
         topic: parsed.value("topic")?.unwrap_or_default().into(),
         count,
@@ -89,6 +90,7 @@ fn run(parsed: &Parsed) -> Done {
         interval: Duration::from_millis(interval.unsigned_abs()),
         throughput,
         payload,
+        as_json: parsed.has("json"),
     };
     block_on_all_cores(test.run(config))
 }
@@ -119,6 +121,7 @@ struct Test {
     interval: Duration,
     throughput: f64,
     payload: Payload,
+    as_json: bool,
 }
 
 /// What callbacks add to: all records, and those behind the warm-up.
@@ -130,20 +133,21 @@ struct Shared {
 impl Test {
     async fn run(mut self, config: ProducerConfig) -> Done {
         let producer = Producer::new(config, clock::seed());
-        if self.warmup > 0 {
+        if self.warmup > 0 && !self.as_json {
             say(&format!(
                 "Warmup first {} records. Steady state results will print after the complete test summary.",
                 self.warmup
             ));
         }
-        let all = Stats::new(self.count, self.interval, false);
+        let all = Stats::new(self.count, self.interval, Stage::Whole, self.as_json);
         let shared = Arc::new(Mutex::new(Shared { all, steady: None }));
         let begun = Instant::now();
+        let mut progress = Progress::new("records", self.count);
         let mut record = ProducerRecord { topic: Arc::clone(&self.topic), ..ProducerRecord::default() };
         for number in 0..self.count {
             if self.warmup > 0 && number == self.warmup {
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                shared.steady = Some(Stats::new(self.count - self.warmup, self.interval, true));
+                shared.steady = Some(Stats::new(self.count - self.warmup, self.interval, Stage::Steady, self.as_json));
                 shared.all.is_quiet = true;
             }
             self.payload.fill(&mut record.value, number);
@@ -162,9 +166,11 @@ impl Test {
                 }
             };
             producer.submit(&record, Box::new(callback)).await?;
+            progress.show(number + 1);
             self.throttle(begun, number + 1).await;
         }
         producer.close().await;
+        progress.end();
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.all.print_total();
         if let Some(steady) = &mut shared.steady {

@@ -1,15 +1,25 @@
 //! What the test has seen: in all, and since the last line of progress. Latencies are whole milliseconds, as Kafka's.
 
 use crate::cli::say;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The most latencies that are kept: of more records every so manieth.
 const SAMPLES_MAX: u64 = 500_000;
 
+/// Which records figures are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Whole,
+    /// Those behind the warm-up.
+    Steady,
+}
+
 pub(super) struct Stats {
     begun: Instant,
     interval: Duration,
-    is_steady: bool,
+    stage: Stage,
+    as_json: bool,
     /// Shows no lines of progress any more.
     pub(super) is_quiet: bool,
     sampling: u64,
@@ -38,12 +48,13 @@ impl Sum {
 
 #[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
 impl Stats {
-    pub(super) fn new(count: u64, interval: Duration, is_steady: bool) -> Self {
+    pub(super) fn new(count: u64, interval: Duration, stage: Stage, as_json: bool) -> Self {
         let now = Instant::now();
         Self {
             begun: now,
             interval,
-            is_steady,
+            stage,
+            as_json,
             is_quiet: false,
             sampling: count / count.clamp(1, SAMPLES_MAX),
             latencies: Vec::new(),
@@ -61,7 +72,7 @@ impl Stats {
         self.all.add(latency, bytes);
         self.window.add(latency, bytes);
         if self.window_begun.elapsed() >= self.interval {
-            if self.is_steady && self.all.count == self.window.count {
+            if self.stage == Stage::Steady && self.all.count == self.window.count && !self.as_json {
                 say("In steady state.");
             }
             if !self.is_quiet {
@@ -74,6 +85,12 @@ impl Stats {
 
     fn print_window(&self) {
         let (records, megabytes) = rates(&self.window, self.window_begun.elapsed());
+        if self.as_json {
+            let mut told = json(&self.window, records, megabytes);
+            told["stage"] = "window".into();
+            say(&told.to_string());
+            return;
+        }
         say(&format!(
             "{} records sent, {records:.1} records/sec ({megabytes:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max latency.",
             self.window.count,
@@ -89,10 +106,19 @@ impl Stats {
             let place = self.latencies.len() * thousandths / 1_000;
             self.latencies.get(place).copied().unwrap_or(0)
         };
+        if self.as_json {
+            let mut told = json(&self.all, records, megabytes);
+            told["stage"] = if self.stage == Stage::Steady { "steady" } else { "whole" }.into();
+            for (name, thousandths) in [("p50", 500), ("p95", 950), ("p99", 990), ("p99.9", 999)] {
+                told["latencyMs"][name] = at(thousandths).into();
+            }
+            say(&told.to_string());
+            return;
+        }
         say(&format!(
             "{}{} records sent, {records:.6} records/sec ({megabytes:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max latency, {} ms 50th, {} ms 95th, {} ms 99th, {} ms 99.9th.",
             self.all.count,
-            if self.is_steady { " steady state" } else { "" },
+            if self.stage == Stage::Steady { " steady state" } else { "" },
             self.all.latency as f64 / self.all.count as f64,
             self.all.latency_max as f64,
             at(500),
@@ -101,6 +127,17 @@ impl Stats {
             at(999)
         ));
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures to be read by people")]
+fn json(sum: &Sum, records: f64, megabytes: f64) -> Value {
+    json!({
+        "records": sum.count,
+        "bytes": sum.bytes,
+        "recordsPerSecond": records,
+        "mebibytesPerSecond": megabytes,
+        "latencyMs": { "mean": sum.latency as f64 / sum.count.max(1) as f64, "max": sum.latency_max },
+    })
 }
 
 /// Records and mebibytes a second.
@@ -116,7 +153,7 @@ mod tests {
 
     #[test]
     fn few_latencies_are_kept_of_many_records() {
-        let mut stats = Stats::new(2_000_000, Duration::from_secs(3_600), false);
+        let mut stats = Stats::new(2_000_000, Duration::from_secs(3_600), Stage::Whole, false);
         (0..100_000).for_each(|_| stats.record(Duration::from_millis(3), 10));
         assert_eq!((stats.latencies.len(), stats.all.count, stats.all.bytes), (25_000, 100_000, 1_000_000));
     }

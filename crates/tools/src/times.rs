@@ -1,7 +1,7 @@
-//! Points and spans of time as people write them: ISO 8601, as far as Kafka's tool reads it.
+//! Points and spans of time as people write and read them: ISO 8601, as far as Kafka's tools read it, and shorter.
 
 /// `2026-11-21T14:30:00.000`, with an offset or without, which means UTC. In milliseconds.
-pub(super) fn date_time(text: &str) -> Result<i64, String> {
+pub(crate) fn date_time(text: &str) -> Result<i64, String> {
     if !text.contains('T') {
         return Err("Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".into());
     }
@@ -75,7 +75,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// `P1DT2H3M4.5S`, in milliseconds; days have 24 hours.
-pub(super) fn duration_ms(text: &str) -> Option<i64> {
+pub(crate) fn duration_ms(text: &str) -> Option<i64> {
     let upper = text.to_uppercase();
     let (sign, rest) = match upper.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -111,9 +111,94 @@ pub(super) fn duration_ms(text: &str) -> Option<i64> {
     has_unit.then_some(sign * millis as i64)
 }
 
+/// A point of time as short as people write it, in milliseconds: `2026-11-21`, `2026-11-21T14:30`, with seconds, fraction
+/// and zone or without; or so long ago: `90s`, `10m`, `2h`, `7d`.
+pub(crate) fn point(text: &str, now_ms: i64) -> Option<i64> {
+    if let Some((number, unit)) = text.split_at_checked(text.len().saturating_sub(1)) {
+        let unit =
+            [("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)].into_iter().find(|(u, _)| *u == unit);
+        if let (Some((_, size)), Ok(count)) = (unit, number.parse::<u32>()) {
+            return now_ms.checked_sub(i64::from(count).checked_mul(size)?);
+        }
+    }
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    let zone_at = time.find(['+', '-', 'Z']).unwrap_or(time.len());
+    let (clock, zone) = time.split_at_checked(zone_at)?;
+    let seconds = if clock.matches(':').count() == 1 { ":00" } else { "" };
+    let fraction = if clock.contains('.') { "" } else { ".000" };
+    date_time(&format!("{date}T{clock}{seconds}{fraction}{zone}")).ok()
+}
+
+/// A point of time, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    pub(crate) month: i64,
+    pub(crate) day: i64,
+    pub(crate) hour: i64,
+    pub(crate) minute: i64,
+    pub(crate) second: i64,
+    pub(crate) millis: i64,
+}
+
+impl Civil {
+    pub(crate) const fn of(millis: i64) -> Self {
+        let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+        // Howard Hinnant's civil calendar, backwards.
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        Self {
+            year: year_of_era + era * 400 + (month <= 2) as i64,
+            month,
+            day: day_of_year - (153 * shifted_month + 2) / 5 + 1,
+            hour: rest / 3_600_000,
+            minute: rest / 60_000 % 60,
+            second: rest / 1_000 % 60,
+            millis: rest % 1_000,
+        }
+    }
+}
+
+/// `2026-11-21T14:30:00.250Z`
+impl std::fmt::Display for Civil {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { year, month, day, hour, minute, second, millis } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_of_time_are_written_back() {
+        for (millis, written) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_271_400_250, "2026-11-21T14:30:00.250Z"),
+            (1_709_184_600_000, "2024-02-29T05:30:00.000Z"),
+        ] {
+            assert_eq!(Civil::of(millis).to_string(), written);
+            assert_eq!(point(written, 0), Some(millis));
+        }
+    }
+
+    #[test]
+    fn points_of_time_may_be_short() {
+        let day = date_time("2026-11-21T00:00:00.000").ok();
+        assert_eq!(point("2026-11-21", 0), day);
+        assert_eq!(point("2026-11-21T00:00", 0), day);
+        assert_eq!(point("2026-11-21 01:00:00+01:00", 0), day);
+        assert_eq!(point("10m", 3_600_000), Some(3_000_000));
+        assert_eq!(point("7d", 0), Some(-604_800_000));
+        for wrong in ["", "m", "-3s", "yesterday", "2026-13-01", "12:30"] {
+            assert_eq!(point(wrong, 0), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn points_of_time_are_iso_8601() {
