@@ -163,3 +163,21 @@ fn a_transaction_is_published_at_its_end_and_an_aborted_one_never() {
     let (image, delta) = loader.publish().unwrap();
     assert!(image.topics.named("b").is_none() && delta.is_empty());
 }
+
+#[test]
+fn a_partition_with_too_few_directories_is_no_reason_to_end() {
+    let id = Uuid([9; 16]);
+    let mut image = Image::default();
+    let change = PartitionChangeRecord { partition_id: 0, topic_id: id, ..Default::default() };
+    let records: [MetadataRecord<'_>; 4] = [
+        TopicRecord { name: "t".into(), topic_id: id, ..Default::default() }.into(),
+        PartitionRecord { partition_id: 0, topic_id: id, replicas: vec![1, 2], ..Default::default() }.into(),
+        PartitionChangeRecord { directories: Some(vec![Uuid([4; 16])]), ..change.clone() }.into(),
+        PartitionChangeRecord { replicas: Some(vec![2, 1]), ..change }.into(),
+    ];
+    for record in &records {
+        image.replay(record).unwrap();
+    }
+    let partition = image.topics.partition("t", 0).unwrap();
+    assert_eq!(partition.directories, [Uuid::UNASSIGNED_DIR, Uuid([4; 16])]);
+}

@@ -168,8 +168,8 @@ impl Partition {
         if let Some(directories) = &record.directories {
             self.directories.clone_from(directories);
         } else if let Some(replicas) = &record.replicas {
-            let known = |id: &i32| self.replicas.iter().position(|r| r == id).map(|at| self.directories[at]);
-            self.directories = replicas.iter().map(|id| known(id).unwrap_or(Uuid::UNASSIGNED_DIR)).collect();
+            let known = |id: &i32| self.directory_of(*id).unwrap_or(Uuid::UNASSIGNED_DIR);
+            self.directories = replicas.iter().map(known).collect();
         }
         set(&mut self.replicas, &record.replicas);
         set(&mut self.isr, &record.isr);

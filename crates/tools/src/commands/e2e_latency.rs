@@ -13,6 +13,7 @@ use ottla_client::shell::producer::{Producer, ProducerRecord};
 use ottla_io::clock;
 use ottla_machine::Seed;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -129,7 +130,12 @@ impl Plan {
             header_count: size("num-headers")?,
             header_key_size,
             header_value_size,
-            settings: parsed.value("command-config")?.map(convert::properties_file).transpose()?.unwrap_or_default(),
+            settings: match parsed.value("command-config")? {
+                // All that this tool says of a file that is not there.
+                Some(path) if !Path::new(path).exists() => return Err(Failure::told(path)),
+                Some(path) => convert::properties_file(path)?,
+                None => Vec::new(),
+            },
         })
     }
 

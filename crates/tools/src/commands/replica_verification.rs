@@ -54,7 +54,8 @@ fn run(parsed: &Parsed) -> Done {
     parsed.require(&["broker-list"])?;
     let brokers = parsed.value("broker-list")?.unwrap_or_default();
     check_bootstrap(brokers)?;
-    let pattern = NameFilter::new(parsed.value("topics-include")?.unwrap_or(".*"))?;
+    let pattern = parsed.value("topics-include")?.unwrap_or(".*");
+    let pattern = NameFilter::new(pattern).map_err(|_| Failure::told(format!("{pattern} is an invalid regex")))?;
     let plan = Plan {
         fetch_bytes: parsed.int("fetch-size")?.unwrap_or_default(),
         wait_ms: parsed.int("max-wait-ms")?.unwrap_or_default(),

@@ -1,22 +1,29 @@
 //! `ottla metadata-shell`: the cluster's metadata as a tree to look around in, as `kafka-metadata-shell.sh`.
 //!
-//! A snapshot or the metadata log itself is read whole into an image, and the image becomes the tree. Lines are read as the
-//! terminal gives them: there is no editing beyond its own, and no completion.
+//! A snapshot or the metadata log itself is read whole into an image, and the image becomes the tree. At a terminal a line
+//! can be edited, completed and brought back.
 
+mod complete;
 mod glob;
 mod shell;
 mod tree;
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, say, say_raw, text, words};
 use crate::log_file::Source;
+use complete::Offers;
 use ottla_io::disk::RealDisk;
 use ottla_machine::Disk;
 use ottla_metadata::framing;
 use ottla_metadata::image::Loader;
 use ottla_wire::batch::Codecs;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{CompletionType, Editor};
 use shell::{After, Shell};
+use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use tree::{Node, Provenance};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -53,7 +60,7 @@ fn run(parsed: &Parsed) -> Done {
     let (root, _lock) = loaded.map_err(|failure| Failure::told(format!("Unexpected error: {failure}")))?;
     let mut shell = Shell::new(root);
     if command.is_empty() {
-        return interact(&mut shell);
+        return interact(shell);
     }
     let mut page = String::new();
     shell.run(&command, &mut page);
@@ -119,34 +126,94 @@ fn load(path: &Path) -> Done<Node> {
     Ok(tree::root(&published, provenance))
 }
 
-/// Reads lines until there are no more.
-fn interact(shell: &mut Shell) -> Done {
-    let is_terminal = io::stdin().is_terminal();
+/// Reads lines until there are no more. At a terminal they can be edited, and come back.
+fn interact(mut shell: Shell) -> Done {
     say("Starting...");
     say("[ Kafka Metadata Shell ]");
     shell.history = Some(Vec::new());
     shell.width = Some(width());
-    let mut lines = io::stdin().lock().lines();
-    loop {
-        if is_terminal {
-            say_raw(">> ");
-        }
-        let Some(line) = lines.next() else { return Ok(()) };
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return at_terminal(shell);
+    }
+    for line in io::stdin().lock().lines() {
         let line = line.map_err(|error| Failure::told(format!("standard input: {error}")))?;
-        if !line.trim().is_empty() {
-            shell.history.get_or_insert_default().push(line.clone());
-        }
-        let mut page = String::new();
-        let after = shell.run(&shell::words(&line), &mut page);
-        say_raw(&page);
-        if after == After::Exit {
-            return Ok(());
+        if answer(&mut shell, &line) == After::Exit {
+            break;
         }
     }
+    Ok(())
+}
+
+fn at_terminal(shell: Shell) -> Done {
+    let shell = Rc::new(RefCell::new(shell));
+    let failed = |error: ReadlineError| Failure::told(format!("Unexpected error: {error}"));
+    let config = rustyline::Config::builder().completion_type(CompletionType::List).build();
+    let mut editor = Editor::<Offers, MemHistory>::with_history(config, MemHistory::new()).map_err(failed)?;
+    editor.set_helper(Some(Offers(Rc::clone(&shell))));
+    loop {
+        match editor.readline(">> ") {
+            Ok(line) => {
+                editor.add_history_entry(&line).map_err(failed)?;
+                shell.borrow_mut().width = Some(width());
+                if answer(&mut shell.borrow_mut(), &line) == After::Exit {
+                    return Ok(());
+                }
+            }
+            Err(ReadlineError::Interrupted) => say("^C"),
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// Runs a line, and says what comes of it.
+fn answer(shell: &mut Shell, line: &str) -> After {
+    if !line.trim().is_empty() {
+        shell.history.get_or_insert_default().push(line.to_owned());
+    }
+    let mut page = String::new();
+    let after = shell.run(&shell::words(line), &mut page);
+    say_raw(&page);
+    after
 }
 
 /// As many letters as a line of the terminal has; where nobody knows, as many as they all once had.
 fn width() -> usize {
     let told = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
     told.filter(|width| *width > 0).unwrap_or(80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree of a file that Apache Kafka wrote.
+    fn tree(name: &str) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/captured/logs/__cluster_metadata-0");
+        let mut page = String::new();
+        load(&folder.join(name)).unwrap().print(0, &mut page);
+        page
+    }
+
+    #[test]
+    fn a_snapshot_is_a_tree() {
+        let tree = tree("00000000000000000163-0000000001.checkpoint");
+        for line in [
+            "    metadataVersion:\n      Optional[4.4-IV2]\n",
+            "    clientId(c1)_user(carol):\n      producer_byte_rate:\n        1048576.0\n",
+            "    BROKER:\n      log.cleaner.threads:\n        2\n",
+            "host=*, operation=READ, permissionType=ALLOW]\n",
+            "    nextProducerId:\n      1000\n",
+            "      erin:\n        ScramCredentialData(salt=316f61",
+        ] {
+            assert!(tree.contains(line), "{line} is not in\n{tree}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_read_to_its_end() {
+        let tree = tree("00000000000000000000.log");
+        assert!(tree.contains("  provenance:\n    offset 163, epoch 1, time 2026-11-21T"), "{tree}");
+        assert!(tree.contains("leader=-1, leaderRecoveryState=RECOVERED, leaderEpoch=1, partitionEpoch=1)"), "{tree}");
+    }
 }

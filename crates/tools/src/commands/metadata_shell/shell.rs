@@ -65,6 +65,11 @@ impl Shell {
         Self { root, directory: "/".to_owned(), history: None, width: None }
     }
 
+    /// The one node that a path means.
+    pub(super) fn node(&self, path: &str) -> Option<&Node> {
+        find(&self.root, &self.directory, path).pop().map(|found| found.node)
+    }
+
     /// Runs a command; what it says, its mistakes too, is added to the page.
     pub(super) fn run(&mut self, words: &[String], page: &mut String) -> After {
         let mut words = words;
@@ -233,6 +238,14 @@ impl Shell {
             let _ = writeln!(page, "{place:5}  {line}");
         }
     }
+}
+
+pub(super) fn command_names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name)
+}
+
+pub(super) fn takes_paths(command: &str) -> bool {
+    matches!(command, "cat" | "cd" | "find" | "ls" | "tree")
 }
 
 fn or_here(targets: &[String]) -> Vec<&str> {
