@@ -42,6 +42,13 @@ impl MetadataVersion {
         METADATA_VERSIONS.iter().find(|v| v.level == level)
     }
 
+    /// What Kafka says of a name that is none.
+    #[must_use]
+    pub fn unknown(name: &str) -> String {
+        let known: Vec<_> = METADATA_VERSIONS.iter().map(|version| version.name).collect();
+        format!("Unknown metadata.version '{name}'. Supported metadata.version are: {}", known.join(", "))
+    }
+
     /// The level of a name such as `4.3-IV0`; a release such as `4.3` or `4.3.1` means the newest of its levels.
     #[must_use]
     pub fn from_name(name: &str) -> Option<&'static Self> {

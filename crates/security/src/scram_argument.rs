@@ -23,7 +23,7 @@ impl ScramUser {
     pub fn parse(argument: &str, salt: &[u8]) -> Result<Self, InvalidScramArgument> {
         let argument = argument.trim();
         let Some((mechanism_name, settings)) = argument.split_once('=') else {
-            return Err(error("Failed to find equals sign in SCRAM argument"));
+            return Err(error(format!("Failed to find equals sign in SCRAM argument '{argument}'")));
         };
         let Some(mechanism) = ScramMechanism::from_name(mechanism_name) else {
             return Err(error(format!("The add-scram mechanism {mechanism_name} is not supported.")));

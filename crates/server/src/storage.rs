@@ -49,6 +49,8 @@ pub struct FormatOptions {
 
 /// From this level on Kafka's own formatting is read only by 4.4 and later; below it 4.3 may have to open the directory.
 const FIRST_LEVEL_OF_4_4: i16 = 31;
+/// What the line with the bootstrap records begins with.
+const RECORDS: &str = "Bootstrap metadata: ";
 const METADATA_FOLDER: &str = "__cluster_metadata-0";
 
 /// A cluster's id, an id of a topic, a directory and so on: 22 characters, none of them a hyphen.
@@ -220,7 +222,7 @@ pub fn format(config: &NodeConfig, options: &FormatOptions) -> Result<String, St
     if empty.is_empty() {
         return Ok("All of the log directories are already formatted.\n".to_owned());
     }
-    let mut out = String::new();
+    let mut out = format!("{}\n", plan.told());
     for path in empty {
         plan.format_one(config, &path, &mut seed, &mut out)?;
     }
@@ -233,8 +235,7 @@ struct Plan {
     level: &'static MetadataVersion,
     kraft_version: i16,
     voters: Option<VoterSet>,
-    /// The values of the bootstrap records.
-    values: Vec<Vec<u8>>,
+    records: Vec<MetadataRecord<'static>>,
 }
 
 impl Plan {
@@ -268,7 +269,9 @@ impl Plan {
             ..Default::default()
         };
         records.push(feature(METADATA_VERSION, level.level).into());
-        for known in FEATURES.iter().filter(|f| f.name != KRAFT_VERSION) {
+        let mut features: Vec<_> = FEATURES.iter().filter(|feature| feature.name != KRAFT_VERSION).collect();
+        features.sort_by_key(|feature| feature.name);
+        for known in features {
             let chosen = given.remove(known.name).unwrap_or_else(|| known.default_level(level.level));
             if !(0..=known.latest).contains(&chosen) {
                 return Err(format!("No feature:{} with feature level {chosen}", known.name));
@@ -280,9 +283,30 @@ impl Plan {
         for argument in &options.scram {
             records.push(scram_record(argument, seed)?.into());
         }
-        let encode = |record: &MetadataRecord<'_>| framing::encode(record, 0).map_err(|error| error.to_string());
-        let values = records.iter().map(encode).collect::<Result<_, _>>()?;
-        Ok(Self { cluster_id: options.cluster_id.clone(), level, kraft_version, voters, values })
+        Ok(Self { cluster_id: options.cluster_id.clone(), level, kraft_version, voters, records })
+    }
+
+    /// The records, as Kafka's tool writes them.
+    fn told(&self) -> String {
+        let shown = |record: &MetadataRecord<'_>| {
+            let text = match record {
+                MetadataRecord::FeatureLevel(feature) => {
+                    format!("FeatureLevelRecord(name='{}', featureLevel={})", feature.name, feature.feature_level)
+                }
+                // What guards a user's password is nothing for a terminal.
+                MetadataRecord::UserScramCredential(user) => {
+                    format!("UserScramCredentialRecord(name='{}', mechanism={})", user.name, user.mechanism)
+                }
+                other => other.name().to_owned(),
+            };
+            format!("ApiMessageAndVersion({text} at version 0)")
+        };
+        let records: Vec<_> = self.records.iter().map(shown).collect();
+        let level = self.level.level;
+        format!(
+            "{RECORDS}BootstrapMetadata(records=[{}], metadataVersionLevel={level}, source=format command)",
+            records.join(", ")
+        )
     }
 
     fn format_one(&self, config: &NodeConfig, path: &Path, seed: &mut Seed, out: &mut String) -> Result<(), String> {
@@ -324,7 +348,9 @@ impl Plan {
     fn snapshot(&self, kraft_version: i16, voters: Option<&VoterSet>) -> Result<Vec<u8>, RaftLogError> {
         let now = clock::wall().0;
         let mut writer = SnapshotWriter::new(0, now, now, kraft_version, voters)?;
-        self.values.iter().try_for_each(|value| writer.append(value))?;
+        for record in &self.records {
+            writer.append(&framing::encode(record, 0)?)?;
+        }
         writer.finish()
     }
 }
@@ -354,9 +380,7 @@ fn release_level(release: Option<&str>, level: Option<i16>) -> Result<&'static M
         return Err("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.".to_owned());
     }
     match (release, level) {
-        (Some(name), _) => {
-            MetadataVersion::from_name(name).ok_or_else(|| format!("Version {name} is not a valid version"))
-        }
+        (Some(name), _) => MetadataVersion::from_name(name).ok_or_else(|| MetadataVersion::unknown(name)),
         (None, Some(level)) => {
             MetadataVersion::from_level(level).ok_or_else(|| format!("No MetadataVersion with feature level {level}"))
         }
@@ -461,8 +485,9 @@ pub fn format_alone(config: &NodeConfig, cluster_id: Option<&str>) -> Result<Str
         false => InitialControllers::Unsaid,
     };
     let cluster_id = cluster_id.map_or_else(|| random_uuid(&mut clock::seed()).to_string(), str::to_owned);
-    format(
-        config,
-        &FormatOptions { cluster_id, initial_controllers, ignore_formatted: true, ..FormatOptions::default() },
-    )
+    let options = FormatOptions { cluster_id, initial_controllers, ignore_formatted: true, ..FormatOptions::default() };
+    let told = format(config, &options)?;
+    // Who did not ask for the records has no use for them.
+    let shown = |line: &&str| !line.starts_with(RECORDS);
+    Ok(told.lines().filter(shown).map(|line| format!("{line}\n")).collect())
 }

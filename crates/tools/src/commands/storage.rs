@@ -1,12 +1,12 @@
 //! `ottla storage`: what is in a node's directories before it starts, as `kafka-storage.sh`.
 
-use super::{load, properties};
+use super::{features, load, properties};
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, say, say_raw, text};
 use ottla_io::clock;
-use ottla_metadata::features::{FEATURES, METADATA_VERSION_LATEST, MetadataVersion};
+use ottla_metadata::features::{Feature, METADATA_VERSION, MetadataVersion};
 use ottla_server::config::NodeConfig;
 use ottla_server::storage::{self, FormatOptions, InitialControllers};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -22,6 +22,7 @@ pub(crate) const TOOL: Tool = Tool {
         Sub { name: "info", about: "Say what is in the log directories of this node.", options: INFO },
         Sub { name: "format", about: "Format the log directories of this node.", options: FORMAT },
         Sub { name: "version-mapping", about: "Show the feature levels that go with a release.", options: MAPPING },
+        Sub { name: "feature-dependencies", about: "Show what levels depend on.", options: DEPENDENCIES },
         Sub { name: "random-uuid", about: "Print a random UUID.", options: &[] },
     ],
     examples: &[
@@ -38,6 +39,10 @@ const RELEASE: Opt =
     text("release-version", "release_version", "The release whose levels; the newest unless given.").also(&["r"]);
 const INFO: &[Opt] = &[CONFIG];
 const MAPPING: &[Opt] = &[RELEASE];
+const DEPENDENCIES: &[Opt] =
+    &[text("feature", "feature", "A feature and its level, as feature=level; may be given again.")
+        .also(&["f"])
+        .required()];
 const FORMAT: &[Opt] = &[
     CONFIG,
     text("cluster-id", "cluster_id", "The cluster's id, the same on all nodes; 'random-uuid' makes one.").also(&["t"]).required(),
@@ -57,7 +62,8 @@ fn run(parsed: &Parsed) -> Done {
             say(&if parsed.has("json") { json!({ "uuid": id }).to_string() } else { id });
             Ok(())
         }
-        Some("version-mapping") => version_mapping(parsed.last("release-version"), parsed.has("json")),
+        Some("version-mapping") => features::version_mapping(parsed.last("release-version"), parsed.has("json")),
+        Some("feature-dependencies") => dependencies(&parsed.values("feature")),
         Some("info") => {
             let (page, in_order) = storage::info(&config(parsed)?);
             if parsed.has("json") {
@@ -102,25 +108,27 @@ fn format(parsed: &Parsed) -> Done {
     Ok(())
 }
 
-fn version_mapping(release: Option<&str>, as_json: bool) -> Done {
-    let version = match release {
-        Some(name) => MetadataVersion::from_name(name),
-        None => MetadataVersion::from_level(METADATA_VERSION_LATEST),
-    };
-    let Some(version) = version else {
-        return Err(Failure::told(format!("Version {} is not a valid version", release.unwrap_or_default())));
-    };
-    if as_json {
-        let levels =
-            FEATURES.iter().map(|feature| (feature.name.to_owned(), feature.default_level(version.level).into()));
-        let mut levels: serde_json::Map<String, Value> = levels.collect();
-        levels.insert("metadata.version".to_owned(), version.level.into());
-        say(&Value::Object(levels).to_string());
-        return Ok(());
-    }
-    say(&format!("metadata.version={} ({})", version.level, release.unwrap_or(version.name)));
-    for feature in FEATURES {
-        say(&format!("{}={}", feature.name, feature.default_level(version.level)));
+/// `feature=level`, each with what it depends on.
+fn dependencies(features: &[&str]) -> Done {
+    for text in features {
+        let wrong =
+            || format!("Invalid feature format: {text}. Expected format: 'feature=version' (e.g. 'group.version=1')");
+        let (name, level) = text.split_once('=').ok_or_else(|| Failure::told(wrong()))?;
+        let (name, level) = (name.trim(), level.trim());
+        let number = level.parse::<i16>();
+        let number =
+            number.map_err(|_| Failure::told(format!("Invalid version format: {level} for feature {name}")))?;
+        if name == METADATA_VERSION {
+            let version = MetadataVersion::from_level(number);
+            let version = version.ok_or_else(|| Failure::told(format!("Unknown metadata.version {number}")))?;
+            say(&format!("{name}={number} ({}) has no dependencies.", version.name));
+            continue;
+        }
+        let feature = Feature::named(name).ok_or_else(|| Failure::told(format!("Unknown feature: {name}")))?;
+        if !(0..=feature.latest).contains(&number) {
+            return Err(Failure::told(format!("Feature level {number} is not supported for feature {name}")));
+        }
+        features::say_needs(feature, number);
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ const OPTIONS: &[Opt] = &[
     text("bootstrap-server", "bootstrap_server", "The brokers to begin with."),
     text("bootstrap-controller", "bootstrap_controller", "The controllers to begin with, instead of brokers."),
     text("command-config", "command_config", "A file of settings for the client."),
+    flag("json", "Print one JSON object a feature instead of text (describe, version-mapping)."),
 ];
 const DESCRIBE: &[Opt] = &[int("node-id", "node_id", "The node to ask; any unless given.")];
 const METADATA: Opt = text("metadata", "metadata", "Deprecated: the level of the metadata, by its name.");
@@ -58,14 +59,14 @@ const DEPENDENCIES: &[Opt] = &[text("feature", "feature", "A feature and its lev
 
 fn run(parsed: &Parsed) -> Done {
     match parsed.subcommand {
-        Some("version-mapping") => version_mapping(parsed.value("release-version")?),
+        Some("version-mapping") => version_mapping(parsed.value("release-version")?, parsed.has("json")),
         Some("describe") => {
             let admin = admin_of(parsed, "command-config")?;
             let node = parsed.int("node-id")?;
             if let Some(id) = node.filter(|id| *id < 0) {
                 return Err(Failure::told(format!("Invalid node id {id}: must be non-negative.")));
             }
-            block_on(describe(&admin, node.map_or(Target::Any, Target::Node)))
+            block_on(describe(&admin, node.map_or(Target::Any, Target::Node), parsed.has("json")))
         }
         Some("feature-dependencies") => dependencies(&parsed.values("feature")),
         change => {
@@ -82,8 +83,7 @@ fn run(parsed: &Parsed) -> Done {
 }
 
 fn unknown_version(name: &str) -> Failure {
-    let known: Vec<_> = METADATA_VERSIONS.iter().map(|version| version.name).collect();
-    Failure::told(format!("Unknown metadata.version '{name}'. Supported metadata.version are: {}", known.join(", ")))
+    Failure::told(MetadataVersion::unknown(name))
 }
 
 /// `feature=level`
@@ -105,10 +105,19 @@ const MAPPED: [&str; 6] = [
     "streams.version",
 ];
 
-fn version_mapping(release: Option<&str>) -> Done {
+pub(super) fn version_mapping(release: Option<&str>, as_json: bool) -> Done {
     let latest = MetadataVersion::from_level(METADATA_VERSION_LATEST).map_or("", |version| version.name);
     let name = release.unwrap_or(latest);
     let version = MetadataVersion::from_name(name).ok_or_else(|| unknown_version(name))?;
+    if as_json {
+        let mut levels = serde_json::Map::new();
+        levels.insert(METADATA_VERSION.to_owned(), version.level.into());
+        for feature in MAPPED.into_iter().filter_map(Feature::named) {
+            levels.insert(feature.name.to_owned(), feature.default_level(version.level).into());
+        }
+        say(&serde_json::Value::Object(levels).to_string());
+        return Ok(());
+    }
     say(&format!("metadata.version={} ({name})", version.level));
     for feature in MAPPED.into_iter().filter_map(Feature::named) {
         say(&format!("{}={}", feature.name, feature.default_level(version.level)));
@@ -129,22 +138,28 @@ fn dependencies(features: &[&str]) -> Done {
         if !(0..=feature.latest).contains(&level) {
             return Err(Failure::told(format!("No feature:{name} with feature level {level}")));
         }
-        match feature.needs(level) {
-            [] => say(&format!("{name}={level} has no dependencies.")),
-            needs => {
-                say(&format!("{name}={level} requires:"));
-                for (other, level) in needs {
-                    let named = MetadataVersion::from_level(*level).filter(|_| *other == METADATA_VERSION);
-                    let named = named.map_or_else(String::new, |version| format!(" ({})", version.name));
-                    say(&format!("    {other}={level}{named}"));
-                }
-            }
-        }
+        say_needs(feature, level);
     }
     Ok(())
 }
 
-async fn describe(admin: &Admin, target: Target) -> Done {
+/// What a level of a feature depends on.
+pub(super) fn say_needs(feature: &Feature, level: i16) {
+    let name = feature.name;
+    match feature.needs(level) {
+        [] => say(&format!("{name}={level} has no dependencies.")),
+        needs => {
+            say(&format!("{name}={level} requires:"));
+            for (other, level) in needs {
+                let named = MetadataVersion::from_level(*level).filter(|_| *other == METADATA_VERSION);
+                let named = named.map_or_else(String::new, |version| format!(" ({})", version.name));
+                say(&format!("    {other}={level}{named}"));
+            }
+        }
+    }
+}
+
+async fn describe(admin: &Admin, target: Target, as_json: bool) -> Done {
     let hello = admin.persist("describeFeatures", async || {
         if let Target::Node(_) = target {
             admin.network().refresh(ottla_client::shell::network::Topics::None).await?;
@@ -162,6 +177,17 @@ async fn describe(admin: &Admin, target: Target) -> Done {
     for feature in supported {
         let finalized = response.finalized_features.iter().find(|finalized| finalized.name == feature.name);
         let level = |level: i16| shown(&feature.name, level);
+        if as_json {
+            let json = serde_json::json!({
+                "feature": feature.name,
+                "min": feature.min_version,
+                "max": feature.max_version,
+                "finalized": finalized.map_or(0, |finalized| finalized.max_version_level),
+                "epoch": response.finalized_features_epoch,
+            });
+            say(&json.to_string());
+            continue;
+        }
         say(&format!(
             "Feature: {:40}  SupportedMinVersion: {:15}  SupportedMaxVersion: {:15}  FinalizedVersionLevel: {:15}  Epoch: {epoch}",
             feature.name,
