@@ -15,6 +15,7 @@ public final class Main {
         ConsumeChecks.register(harness, kit);
         GroupChecks.register(harness, kit);
         AdminChecks.register(harness, kit);
+        ClusterChecks.register(harness, kit);
         harness.run(Path.of(args[1]));
         // Threads that a watchdog gave up on must not keep the process.
         Runtime.getRuntime().halt(0);
