@@ -155,6 +155,7 @@ impl<D: Disk> Node<D> {
             quorum_change: None,
         };
         let Decided { records, finish } = operation(&mut desk);
+        // Where the records then find no room, the change stands: asked for again, it is there already.
         let mut appended = match desk.quorum_change {
             Some(change) => self.change_quorum(state, change, now),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! Features raised and lowered while the node runs, and what stays of it.
 
-use crate::harness::{Fixture, controller_client};
+use crate::harness::{Fixture, LOG_DIR, controller_client, directory_id};
 use ottla_broker::Authorization;
 use ottla_security::Decision;
 use ottla_wire::api::update_features_request::FeatureUpdateKey;
@@ -64,6 +64,28 @@ fn levels_survive_a_restart() {
     assert_eq!(finalized(&fixture, "group.version"), 0);
     assert_eq!(update(&fixture, "group.version", 1, UPGRADE, 0), (0, None, 1));
     assert_eq!(finalized(&fixture, "group.version"), 1);
+}
+
+#[test]
+fn what_a_raised_level_lets_nodes_say_is_said_at_once() {
+    let mut fixture = Fixture::of_level(11);
+    fixture.create_topic("t", 1);
+    let known = |fixture: &Fixture| {
+        let image = &fixture.node.published().image;
+        let directory = image.topics.partition("t", 0).unwrap().directories[0];
+        (image.controllers.len(), image.brokers[&1].log_dirs.len(), directory)
+    };
+    assert_eq!(known(&fixture), (0, 0, Uuid::MIGRATING_DIR));
+    let before = fixture.node.published().image.brokers[&1].clone();
+    assert_eq!(update(&fixture, "metadata.version", 33, UPGRADE, 2), (0, None, 0));
+    assert_eq!(known(&fixture), (1, 1, directory_id(LOG_DIR)));
+    let after = fixture.node.published().image.brokers[&1].clone();
+    assert_eq!((after.incarnation_id, after.epoch, after.fenced), (before.incarnation_id, before.epoch, false));
+    assert_eq!(fixture.produce(&fixture.admin, "t", 0, b"value"), (0, 0));
+    fixture.disk.kill_process();
+    fixture.restart();
+    assert_eq!(known(&fixture), (1, 1, directory_id(LOG_DIR)));
+    assert_eq!(fixture.produce(&fixture.admin, "t", 0, b"value"), (0, 1));
 }
 
 #[test]

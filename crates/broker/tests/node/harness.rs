@@ -5,9 +5,11 @@ use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, N
 use ottla_broker::{Wake, Worker};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
-use ottla_machine::{Instant, MemDisk, Seed, Timestamp};
+use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
+use ottla_metadata::features::METADATA_VERSION;
+use ottla_metadata::framing;
 use ottla_metadata::image::Endpoint;
-use ottla_raft::{Voter, VoterSet};
+use ottla_raft::{SnapshotWriter, Voter, VoterSet};
 use ottla_security::{ClientHost, Principal};
 use ottla_wire::api::create_topics_request::CreatableTopic;
 use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
@@ -17,6 +19,7 @@ use ottla_wire::api::{
     MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
 use ottla_wire::batch::{BatchBuilder, Batches, Records};
+use ottla_wire::metadata::FeatureLevelRecord;
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
 use std::collections::{BTreeMap, VecDeque};
@@ -179,7 +182,22 @@ impl Fixture {
 
     /// The metadata lies in the first of them.
     pub fn with_log_dirs(log_dirs: &[&'static str], authorization: Authorization, file: &[(&str, &str)]) -> Self {
+        Self::on(MemDisk::new(), log_dirs, authorization, file)
+    }
+
+    /// On a directory that was formatted with an older `metadata.version`.
+    pub fn of_level(level: i16) -> Self {
         let disk = MemDisk::new();
+        drop(LogDirectory::open(disk.clone(), Path::new(LOG_DIR)).unwrap());
+        let record = FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: level, ..Default::default() };
+        let mut bootstrap = SnapshotWriter::new(0, 0, 0, 0, None).unwrap();
+        bootstrap.append(&framing::encode(&record.into(), 0).unwrap()).unwrap();
+        let path = Path::new(LOG_DIR).join("bootstrap.checkpoint");
+        disk.write_atomically(&path, &bootstrap.finish().unwrap()).unwrap();
+        Self::on(disk, &[LOG_DIR], Authorization::None, &[])
+    }
+
+    fn on(disk: MemDisk, log_dirs: &[&'static str], authorization: Authorization, file: &[(&str, &str)]) -> Self {
         let log_dirs = log_dirs.to_vec();
         for path in &log_dirs {
             let mut files = LogDirectory::open(disk.clone(), Path::new(path)).unwrap();

@@ -1,7 +1,7 @@
 //! Leaders elected because somebody asks for it: the preferred ones, or any where none is left (KIP-460).
 
 use super::partition_change::{Change, Election};
-use super::{Controller, Outcome, VersionedRecord};
+use super::{Controller, Outcome, RECORDS_PER_REQUEST_MAX, VersionedRecord};
 use crate::image::{NO_LEADER, Topic};
 use ottla_wire::api::ElectLeadersRequest;
 use ottla_wire::{ApiError, ErrorCode};
@@ -52,7 +52,7 @@ impl Controller<'_> {
                 partitions.retain(|(_, result)| !is_unneeded(result));
                 outcome.response.push(ElectedTopic { name: topic.name.to_string(), partitions });
             }
-            return Ok(outcome);
+            return bounded(outcome);
         };
         for topic in wanted {
             let name = topic.topic.to_string();
@@ -67,7 +67,7 @@ impl Controller<'_> {
             let partitions = topic.partitions.iter().map(&mut elect).collect();
             outcome.response.push(ElectedTopic { name, partitions });
         }
-        Ok(outcome)
+        bounded(outcome)
     }
 
     fn elect_leader(
@@ -104,6 +104,14 @@ impl Controller<'_> {
         records.push((record.into(), self.image.record_versions().partition()));
         Ok(())
     }
+}
+
+fn bounded<R>(outcome: Outcome<R>) -> Result<Outcome<R>, ApiError> {
+    if outcome.records.len() > RECORDS_PER_REQUEST_MAX {
+        let message = "Unable to perform excessively large batch operation.";
+        return Err(ApiError::new(ErrorCode::PolicyViolation, message));
+    }
+    Ok(outcome)
 }
 
 fn is_unneeded(result: &Elected) -> bool {

@@ -6,9 +6,7 @@ use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool
 use crate::cluster::{admin_of, block_on};
 use ottla_client::Admin;
 use ottla_client::shell::network::Target;
-use ottla_metadata::features::{
-    Feature, METADATA_VERSION, METADATA_VERSION_LATEST, METADATA_VERSIONS, MetadataVersion,
-};
+use ottla_metadata::features::{Feature, METADATA_VERSION, METADATA_VERSION_LATEST, MetadataVersion};
 use ottla_wire::api::ApiVersionsResponse;
 use update::Direction;
 

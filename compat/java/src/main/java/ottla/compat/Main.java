@@ -16,6 +16,7 @@ public final class Main {
         GroupChecks.register(harness, kit);
         AdminChecks.register(harness, kit);
         QuotaChecks.register(harness, kit);
+        ClusterChecks.register(harness, kit);
         harness.run(Path.of(args[1]));
         // Threads that a watchdog gave up on must not keep the process.
         Runtime.getRuntime().halt(0);
