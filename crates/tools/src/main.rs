@@ -5,7 +5,6 @@ mod cli;
 mod cluster;
 mod commands;
 mod completion;
-mod dates;
 mod log_file;
 mod record_json;
 mod records;

@@ -163,6 +163,24 @@ impl Civil {
     }
 }
 
+impl Civil {
+    /// `2026-11-21T17:34:10.12Z[UTC]`: no zeros at the end, as Java's ISO format has it.
+    pub(crate) fn iso(&self) -> String {
+        let fraction = match self.millis {
+            0 => String::new(),
+            millis => format!(".{millis:03}").trim_end_matches('0').to_owned(),
+        };
+        let Self { year, month, day, hour, minute, second, .. } = self;
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z[UTC]")
+    }
+
+    /// `2026-11-21 17:34:10,120`, as logs have it.
+    pub(crate) fn in_log(&self) -> String {
+        let Self { year, month, day, hour, minute, second, millis } = self;
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{millis:03}")
+    }
+}
+
 /// `2026-11-21T14:30:00.250Z`
 impl std::fmt::Display for Civil {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -185,6 +203,19 @@ mod tests {
             assert_eq!(Civil::of(millis).to_string(), written);
             assert_eq!(point(written, 0), Some(millis));
         }
+    }
+
+    #[test]
+    fn times_are_written_as_java_writes_them() {
+        for (time, text) in [
+            (0, "1970-01-01T00:00:00Z[UTC]"),
+            (1_709_164_800_120, "2024-02-29T00:00:00.12Z[UTC]"),
+            (1_795_282_450_005, "2026-11-21T17:34:10.005Z[UTC]"),
+            (-1, "1969-12-31T23:59:59.999Z[UTC]"),
+        ] {
+            assert_eq!(Civil::of(time).iso(), text);
+        }
+        assert_eq!(Civil::of(1_795_282_450_005).in_log(), "2026-11-21 17:34:10,005");
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(crate) const TOOL: Tool = Tool {
     run,
 };
 
-const OPTIONS: [Opt; 11] = [
+const OPTIONS: [Opt; 12] = [
+    flag("json", "Print one JSON object a subscription instead of text (--list, --describe)."),
     text("bootstrap-server", "server to connect to", "The brokers to begin with. REQUIRED."),
     text("command-config", "command config property file", "A file of settings for the client."),
     flag("alter", "Make or change a subscription."),
@@ -53,8 +54,8 @@ fn run(parsed: &Parsed) -> Done {
         match ACTIONS.into_iter().find(|action| parsed.has(action)) {
             Some("alter") => alter(&admin, parsed).await,
             Some("delete") => delete(&admin, parsed.value("name")?.unwrap_or_default()).await,
-            Some("describe") => describe(&admin, parsed.value("name")?).await,
-            _ => list(&admin).await,
+            Some("describe") => describe(&admin, parsed.value("name")?, parsed.has("json")).await,
+            _ => list(&admin, parsed.has("json")).await,
         }
     });
     done.map_err(|failure| match failure {
@@ -146,7 +147,7 @@ async fn delete(admin: &Admin, name: &str) -> Done {
     Ok(())
 }
 
-async fn describe(admin: &Admin, name: Option<&str>) -> Done {
+async fn describe(admin: &Admin, name: Option<&str>, as_json: bool) -> Done {
     let known = admin.list_config_resources(ResourceKind::ClientMetrics).await?;
     let names = match name {
         Some(name) if !known.iter().any(|other| other == name) => {
@@ -157,8 +158,14 @@ async fn describe(admin: &Admin, name: Option<&str>) -> Done {
         None => known,
     };
     for name in names {
-        say(&format!("Client metrics configs for {name} are:"));
         let mut entries = admin.describe_config(&subscription(&name), false).await?;
+        if as_json {
+            let configs: serde_json::Map<_, _> =
+                entries.into_iter().map(|entry| (entry.name, entry.value.into())).collect();
+            say(&serde_json::json!({ "name": name, "configs": configs }).to_string());
+            continue;
+        }
+        say(&format!("Client metrics configs for {name} are:"));
         java_map_order(&mut entries, |entry| &entry.name);
         for ConfigEntry { name, value, .. } in &entries {
             say(&format!("  {name}={}", value.as_deref().unwrap_or("null")));
@@ -167,7 +174,12 @@ async fn describe(admin: &Admin, name: Option<&str>) -> Done {
     Ok(())
 }
 
-async fn list(admin: &Admin) -> Done {
-    say(&admin.list_config_resources(ResourceKind::ClientMetrics).await?.join("\n"));
+async fn list(admin: &Admin, as_json: bool) -> Done {
+    let names = admin.list_config_resources(ResourceKind::ClientMetrics).await?;
+    if as_json {
+        names.iter().for_each(|name| say(&serde_json::json!({ "name": name }).to_string()));
+        return Ok(());
+    }
+    say(&names.join("\n"));
     Ok(())
 }

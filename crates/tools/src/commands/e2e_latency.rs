@@ -1,7 +1,8 @@
 //! `ottla e2e-latency`: how long a record takes from a producer to a consumer, as `kafka-e2e-latency.sh`.
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, int, maybe, maybe_int, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, complain, convert, flag, int, maybe,
+    maybe_int, say, text,
 };
 use crate::cluster::{admin, block_on_all_cores};
 use ottla_client::ClientError;
@@ -44,6 +45,7 @@ const OPTIONS: &[Opt] = &[
     maybe_int("record-header-size", "bytes", "The size of each header's value; -1 for null.").default("0"),
     maybe_int("num-headers", "count", "How many headers each record has.").default("0"),
     maybe("command-config", "config-file", "A file of settings for all clients."),
+    flag("json", "Print one JSON object at the end instead of text."),
 ];
 
 /// What the older form of the command takes, in its order.
@@ -92,6 +94,7 @@ struct Plan {
     /// None for null.
     header_value_size: Option<usize>,
     settings: Vec<(String, String)>,
+    as_json: bool,
 }
 
 impl Plan {
@@ -123,6 +126,7 @@ impl Plan {
         Ok(Self {
             brokers: parsed.value("bootstrap-server")?.unwrap_or_default().to_owned(),
             topic: parsed.value("topic")?.unwrap_or_default().into(),
+            as_json: parsed.has("json"),
             count,
             acks: acks.to_owned(),
             value_size,
@@ -171,7 +175,9 @@ impl Plan {
     }
 
     async fn create_topic(&self, admin: &ottla_client::Admin) -> Done {
-        say(&format!(
+        // Where programs read the output, what is for people stands beside it.
+        let tell = if self.as_json { complain } else { say };
+        tell(&format!(
             "Topic \"{}\" does not exist. Will create topic with 1 partition(s) and replication factor = 1",
             self.topic
         ));
@@ -183,7 +189,7 @@ impl Plan {
         };
         let created = admin.create_topic(&topic).await;
         if created.is_err() {
-            say(&format!("Creation of topic {} failed", self.topic));
+            tell(&format!("Creation of topic {} failed", self.topic));
         }
         Ok(created?)
     }
@@ -216,6 +222,7 @@ impl Plan {
     async fn measure(&self, producer: &Producer, consumer: &mut Consumer) -> Done {
         let mut seed = clock::seed();
         let mut latencies: Vec<Duration> = Vec::new();
+        let mut progress = Progress::new("records", u64::try_from(self.count).unwrap_or(0));
         for number in 0..self.count {
             let record = self.record(&mut seed);
             let begun = Instant::now();
@@ -229,12 +236,17 @@ impl Plan {
                 }
                 return Err(Failure::told(why));
             }
-            if number % 1000 == 0 {
+            progress.show(u64::try_from(number).unwrap_or(0) + 1);
+            if number % 1000 == 0 && !self.as_json {
                 say(&format!("{number}\t{:?}", millis(elapsed)));
             }
             latencies.push(elapsed);
         }
-        say(summary(&mut latencies).trim_end());
+        progress.end();
+        match self.as_json {
+            true => say(&summary_json(&mut latencies).to_string()),
+            false => say(summary(&mut latencies).trim_end()),
+        }
         consumer.commit().await.map_err(ClientError::into)
     }
 
@@ -317,17 +329,31 @@ fn millis(span: Duration) -> f64 {
 }
 
 /// The average, and percentiles in whole milliseconds.
+fn mean(latencies: &[Duration]) -> f64 {
+    let total: Duration = latencies.iter().sum();
+    millis(total) / f64::from(u32::try_from(latencies.len().max(1)).unwrap_or(u32::MAX))
+}
+
+/// Of latencies in their order. In thousandths, so that no rounding of fractions decides which one it is.
+fn percentile(latencies: &[Duration], thousandths: usize) -> Duration {
+    let place = latencies.len() * thousandths / 1000;
+    latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+fn summary_json(latencies: &mut [Duration]) -> serde_json::Value {
+    latencies.sort_unstable();
+    let at = |thousandths: usize| millis(percentile(latencies, thousandths));
+    serde_json::json!({
+        "records": latencies.len(),
+        "latencyMs": { "mean": mean(latencies), "p50": at(500), "p99": at(990), "p99.9": at(999), "max": at(1000) },
+    })
+}
+
 fn summary(latencies: &mut [Duration]) -> String {
     latencies.sort_unstable();
-    let total: Duration = latencies.iter().sum();
-    let count = u32::try_from(latencies.len().max(1)).unwrap_or(u32::MAX);
-    // In thousandths, so that no rounding of fractions decides which one it is.
-    let at = |thousandths: usize| {
-        let place = latencies.len() * thousandths / 1000;
-        latencies.get(place.min(latencies.len().saturating_sub(1))).map_or(0, Duration::as_millis)
-    };
+    let at = |thousandths: usize| percentile(latencies, thousandths).as_millis();
     let mut text = String::new();
-    let _ = writeln!(text, "Avg latency: {:.4} ms", millis(total) / f64::from(count));
+    let _ = writeln!(text, "Avg latency: {:.4} ms", mean(latencies));
     let _ = writeln!(text, "Percentiles: 50th = {}, 99th = {}, 99.9th = {}", at(500), at(990), at(999));
     text
 }

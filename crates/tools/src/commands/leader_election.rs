@@ -24,7 +24,8 @@ pub(crate) const TOOL: Tool = Tool {
     run,
 };
 
-const OPTIONS: [Opt; 8] = [
+const OPTIONS: [Opt; 9] = [
+    flag("json", "Print one JSON object a partition instead of text."),
     text("bootstrap-server", "host:port", "The brokers to begin with. REQUIRED."),
     text("admin.config", "config file", "Deprecated: use --command-config."),
     text("command-config", "Config file", "A file of settings for the client."),
@@ -69,7 +70,8 @@ fn run(parsed: &Parsed) -> Done {
     TIMEOUTS.iter().for_each(|(key, value)| settings.set_default(key, value));
     let admin = admin(&mut settings)?;
     let results = block_on(async { Ok(admin.elect_leaders(kind, partitions.as_deref()).await) })?;
-    tell(results.map_err(refused)?, name)
+    let results = results.map_err(refused)?;
+    if parsed.has("json") { tell_json(results) } else { tell(results, name) }
 }
 
 fn check(parsed: &Parsed) -> Done {
@@ -145,6 +147,24 @@ fn refused(error: ClientError) -> Failure {
     };
     say(message);
     Failure::told(message)
+}
+
+fn tell_json(results: Vec<(TopicPartition, Result<(), ClientError>)>) -> Done {
+    let mut failed = 0;
+    for ((topic, partition), result) in results {
+        let outcome = match &result {
+            Ok(()) => "elected",
+            Err(error) if error.code() == Some(ErrorCode::ElectionNotNeeded) => "not needed",
+            Err(_) => {
+                failed += 1;
+                "failed"
+            }
+        };
+        let error = result.err().map(|error| error.to_string()).filter(|_| outcome == "failed");
+        let json = serde_json::json!({ "topic": topic, "partition": partition, "outcome": outcome, "error": error });
+        say(&json.to_string());
+    }
+    if failed == 0 { Ok(()) } else { Err(Failure::told(format!("{failed} replica(s) could not be elected"))) }
 }
 
 fn tell(results: Vec<(TopicPartition, Result<(), ClientError>)>, kind: &str) -> Done {

@@ -6,7 +6,7 @@
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, int, long, say, text};
 use crate::cluster::{NameFilter, admin, block_on, check_bootstrap};
-use crate::dates::DateTime;
+use crate::times::Civil;
 use ottla_client::Admin;
 use ottla_client::config::Settings;
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
@@ -72,7 +72,7 @@ fn run(parsed: &Parsed) -> Done {
     block_on(async {
         let admin = Arc::new(admin(&mut settings)?);
         let verification = Verification::start(admin, plan, &pattern).await?;
-        let begun = DateTime::of(clock::wall().0).in_log();
+        let begun = Civil::of(clock::wall().0).in_log();
         say(&format!("{begun}: verification process is started"));
         verification.go_on().await
     })
@@ -206,7 +206,7 @@ impl Verification {
             }
             None => (-1, "null".to_owned(), -1),
         };
-        let now = DateTime::of(clock::wall().0).in_log();
+        let now = Civil::of(clock::wall().0).in_log();
         let count = self.partitions.len();
         say(&format!("{now}: max lag is {lag} for partition {place} at offset {offset} among {count} partitions"));
     }
@@ -268,7 +268,7 @@ fn compare(place: &TopicPartition, replicas: &BTreeMap<i32, Fetched>, from: i64)
     let mut walks: Vec<_> =
         replicas.iter().map(|(id, part)| (*id, part.high_watermark, Batches::new(&part.bytes))).collect();
     let mut offset = from;
-    let now = || DateTime::of(clock::wall().0).in_log();
+    let now = || Civil::of(clock::wall().0).in_log();
     loop {
         let mut first: Option<(i32, i64, u32, i64)> = None;
         for (id, high_watermark, walk) in &mut walks {

@@ -9,9 +9,11 @@ fn objects(text: &str) -> Vec<Value> {
 
 #[test]
 fn what_is_shown_is_also_told_as_json() {
-    let place = Place::start();
+    let place = Place::with_acls();
     place.produce("orders", &["one", "two"]);
     place.run("console-consumer --topic orders --group billing --from-beginning --max-messages 2");
+    place.run("client-metrics --alter --name m --metrics org. --interval 1000");
+    place.run("acls --add --allow-principal User:ann --operation Read --topic orders");
     for (line, field) in [
         ("topics --list", "topic"),
         ("topics --describe --topic orders", "partitions"),
@@ -25,6 +27,15 @@ fn what_is_shown_is_also_told_as_json() {
         ("tail orders --no-follow", "offset"),
         ("console-consumer --topic orders --from-beginning --max-messages 2", "offset"),
         ("consumer-perf-test --topic orders --num-records 2", "recordsPerSecond"),
+        ("cluster cluster-id", "clusterId"),
+        ("cluster list-endpoints", "host"),
+        ("features describe", "finalized"),
+        ("metadata-quorum describe --status", "leaderId"),
+        ("metadata-quorum describe --replication", "logEndOffset"),
+        ("leader-election --election-type preferred --topic orders --partition 0", "outcome"),
+        ("client-metrics --describe", "configs"),
+        ("acls --list", "principal"),
+        ("e2e-latency --topic latency --num-records 3 --producer-acks all --record-size 8", "latencyMs"),
         ("producer-perf-test --topic perf --num-records 10 --record-size 10 --throughput -1", "latencyMs"),
     ] {
         let told = objects(&place.run(&format!("{line} --json")));

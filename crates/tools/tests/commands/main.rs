@@ -21,6 +21,15 @@ impl Place {
         Self { node: Node::builder().property("num.partitions", "1").start().unwrap() }
     }
 
+    /// One that keeps ACLs, and lets everybody in all the same.
+    pub fn with_acls() -> Self {
+        let node = Node::builder()
+            .property("num.partitions", "1")
+            .property("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+            .property("super.users", "User:ANONYMOUS");
+        Self { node: node.start().unwrap() }
+    }
+
     pub fn command(&self, line: &str) -> Command {
         command(&format!("{line} --bootstrap-server {}", self.node.bootstrap()))
     }

@@ -7,6 +7,7 @@ use crate::cluster::{admin_of, block_on};
 use entries::{Entries, principals, resources, shown_entry, shown_filter, shown_resource};
 use ottla_client::Admin;
 use ottla_client::shell::admin::acls::{AclEntry, ResourceFilter, ResourcePattern};
+use ottla_security::{AclOperation, AclPermissionType, PatternType, ResourceType};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -28,6 +29,7 @@ pub(crate) const TOOL: Tool = Tool {
 };
 
 const OPTIONS: &[Opt] = &[
+    flag("json", "Print one JSON object an entry instead of text (--list)."),
     text("bootstrap-server", "server to connect to", "The brokers to begin with."),
     text("bootstrap-controller", "controller to connect to", "The controllers to begin with, instead of brokers."),
     maybe("command-config", "command-config", "A file of settings for the client."),
@@ -190,6 +192,13 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Done {
             found.entry(resource).or_default().insert(entry);
         }
     }
+    if parsed.has("json") {
+        let entries = found.iter().flat_map(|(resource, entries)| entries.iter().map(move |entry| (resource, entry)));
+        for (resource, entry) in entries.filter(|(_, entry)| wanted.is_empty() || wanted.contains(&entry.principal)) {
+            say(&json(resource, entry).to_string());
+        }
+        return Ok(());
+    }
     if wanted.is_empty() {
         print(&found);
         return Ok(());
@@ -202,6 +211,18 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Done {
         print(&own);
     }
     Ok(())
+}
+
+fn json(resource: &ResourcePattern, entry: &AclEntry) -> serde_json::Value {
+    serde_json::json!({
+        "resourceType": ResourceType::from_code(resource.resource_type).to_string(),
+        "name": resource.name,
+        "patternType": PatternType::from_code(resource.pattern_type).to_string(),
+        "principal": entry.principal,
+        "host": entry.host,
+        "operation": AclOperation::from_code(entry.operation).to_string(),
+        "permissionType": AclPermissionType::from_code(entry.permission_type).to_string(),
+    })
 }
 
 fn print(found: &BTreeMap<ResourcePattern, BTreeSet<AclEntry>>) {

@@ -50,6 +50,7 @@ const DESCRIBE: &[Opt] = &[
     flag("status", "A summary."),
     flag("replication", "How far each replica is."),
     flag("human-readable", "Times as what has passed since."),
+    flag("json", "Print one JSON object (--status), or one a replica (--replication), instead of text."),
 ];
 const ADD: &[Opt] = &[flag("dry-run", "Say what would be done, and do nothing.")];
 const REMOVE: &[Opt] = &[
@@ -89,6 +90,11 @@ fn describe(parsed: &Parsed) -> Done {
     let admin = admin_of(parsed, "command-config")?;
     block_on(async {
         let quorum = quorum(&admin).await?;
+        if parsed.has("json") {
+            let cluster = admin.cluster("describeCluster", Topics::None).await?;
+            quorum.json(cluster.id.as_deref(), replication).iter().for_each(|json| say(&json.to_string()));
+            return Ok(());
+        }
         if replication {
             describe_replication(&quorum, parsed.has("human-readable"))
         } else {
@@ -159,6 +165,38 @@ fn read_quorum(reply: &Reply) -> Result<Quorum, ClientError> {
 }
 
 impl Quorum {
+    /// The whole, or each replica.
+    fn json(&self, cluster_id: Option<&str>, each: bool) -> Vec<serde_json::Value> {
+        let replica = |replica: &Replica| {
+            let status = match replica.id {
+                id if id == self.leader_id => "Leader",
+                id if self.voters.iter().any(|voter| voter.id == id) => "Follower",
+                _ => "Observer",
+            };
+            serde_json::json!({
+                "nodeId": replica.id,
+                "directoryId": replica.directory.to_string(),
+                "endpoints": self.endpoints.get(&replica.id),
+                "logEndOffset": replica.log_end_offset,
+                "lastFetchTimestamp": replica.last_fetch,
+                "lastCaughtUpTimestamp": replica.last_caught_up,
+                "status": status,
+            })
+        };
+        let (voters, observers) = (self.voters.iter().map(replica), self.observers.iter().map(replica));
+        if each {
+            return voters.chain(observers).collect();
+        }
+        vec![serde_json::json!({
+            "clusterId": cluster_id,
+            "leaderId": self.leader_id,
+            "leaderEpoch": self.leader_epoch,
+            "highWatermark": self.high_watermark,
+            "voters": voters.collect::<Vec<_>>(),
+            "observers": observers.collect::<Vec<_>>(),
+        })]
+    }
+
     fn leader(&self) -> Done<&Replica> {
         let leader = self.voters.iter().find(|voter| voter.id == self.leader_id);
         leader.ok_or_else(|| Failure::told("The quorum has no leader."))

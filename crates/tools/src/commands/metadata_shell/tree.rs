@@ -1,6 +1,6 @@
 //! What a metadata image looks like as a tree of names: the nodes of Kafka's shell, with the texts that its objects show.
 
-use crate::dates::DateTime;
+use crate::times::Civil;
 use ottla_metadata::features::MetadataVersion;
 use ottla_metadata::image::{
     Acl, Broker, ConfigResource, ConfigResourceKind, Controller, DelegationToken, Endpoint, Image, Partition,
@@ -262,7 +262,7 @@ fn token_text(id: &str, token: &DelegationToken) -> String {
 }
 
 fn provenance_text(provenance: Provenance) -> String {
-    format!("offset {}, epoch {}, time {}", provenance.offset, provenance.epoch, DateTime::of(provenance.time_ms).iso())
+    format!("offset {}, epoch {}, time {}", provenance.offset, provenance.epoch, Civil::of(provenance.time_ms).iso())
 }
 
 #[cfg(test)]
