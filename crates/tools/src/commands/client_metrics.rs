@@ -1,7 +1,7 @@
 //! `ottla client-metrics`: which metrics clients are asked to send (KIP-714), as `kafka-client-metrics.sh`.
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, text};
-use crate::cluster::{admin, block_on, java_map_order};
+use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, java_map_order};
 use ottla_client::Admin;
 use ottla_client::shell::admin::configs::{ConfigChange, ConfigEntry, Resource, ResourceKind};
 use ottla_machine::Seed;
@@ -26,7 +26,7 @@ pub(crate) const TOOL: Tool = Tool {
 
 const OPTIONS: [Opt; 12] = [
     flag("json", "Print one JSON object a subscription instead of text (--list, --describe)."),
-    text("bootstrap-server", "server to connect to", "The brokers to begin with. REQUIRED."),
+    text("bootstrap-server", "server to connect to", "The brokers to begin with.").default(DEFAULT_BOOTSTRAP),
     text("command-config", "command config property file", "A file of settings for the client."),
     flag("alter", "Make or change a subscription."),
     flag("delete", "Remove a subscription."),
@@ -72,9 +72,6 @@ fn check(parsed: &Parsed) -> Done {
         return Err(Failure::usage(
             "Command must include exactly one action: --alter, --delete, --describe or --list.",
         ));
-    }
-    if !parsed.has("bootstrap-server") {
-        return Err(Failure::told("--bootstrap-server must be specified."));
     }
     let of_alter = ["generate-name", "interval", "match", "metrics"];
     parsed.forbid("delete", &of_alter)?;

@@ -1,7 +1,7 @@
 //! `ottla leader-election`: elects leaders of partitions, as `kafka-leader-election.sh`.
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, say, text};
-use crate::cluster::{admin, block_on, java_partition_order};
+use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, java_partition_order};
 use ottla_client::ClientError;
 use ottla_client::shell::admin::elections::ElectionType;
 use ottla_wire::ErrorCode;
@@ -26,7 +26,7 @@ pub(crate) const TOOL: Tool = Tool {
 
 const OPTIONS: [Opt; 9] = [
     flag("json", "Print one JSON object a partition instead of text."),
-    text("bootstrap-server", "host:port", "The brokers to begin with. REQUIRED."),
+    text("bootstrap-server", "host:port", "The brokers to begin with.").default(DEFAULT_BOOTSTRAP),
     text("admin.config", "config file", "Deprecated: use --command-config."),
     text("command-config", "Config file", "A file of settings for the client."),
     text(
@@ -75,9 +75,8 @@ fn run(parsed: &Parsed) -> Done {
 }
 
 fn check(parsed: &Parsed) -> Done {
-    let missing: Vec<_> = ["bootstrap-server", "election-type"].into_iter().filter(|name| !parsed.has(name)).collect();
-    if !missing.is_empty() {
-        return Err(Failure::told(format!("Missing required option(s): {}", missing.join(", "))));
+    if !parsed.has("election-type") {
+        return Err(Failure::told("Missing required option(s): election-type"));
     }
     parsed.forbid("admin.config", &["command-config"])?;
     if ["topic", "all-topic-partitions", "path-to-json-file"].into_iter().filter(|name| parsed.has(name)).count() != 1 {

@@ -91,14 +91,8 @@ fn run(parsed: &Parsed) -> Done {
 
 fn check(parsed: &Parsed) -> Done {
     let usage = |message: &str| Err(Failure::usage(message));
-    match (parsed.has("bootstrap-server"), parsed.has("bootstrap-controller")) {
-        (true, true) => {
-            return usage("Only one of --bootstrap-server or --bootstrap-controller must be specified");
-        }
-        (false, false) => {
-            return usage("One of --bootstrap-server or --bootstrap-controller must be specified");
-        }
-        _ => {}
+    if parsed.has("bootstrap-server") && parsed.has("bootstrap-controller") {
+        return usage("Only one of --bootstrap-server or --bootstrap-controller must be specified");
     }
     if ["add", "remove", "list"].into_iter().filter(|action| parsed.has(action)).count() != 1 {
         return usage("Command must include exactly one action: --list, --add, --remove. ");

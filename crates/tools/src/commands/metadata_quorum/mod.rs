@@ -60,9 +60,6 @@ const REMOVE: &[Opt] = &[
 ];
 
 fn run(parsed: &Parsed) -> Done {
-    if !parsed.has("bootstrap-server") && !parsed.has("bootstrap-controller") {
-        return Err(Failure::told("one of the arguments --bootstrap-server --bootstrap-controller is required"));
-    }
     let done = match parsed.subcommand {
         Some("add-controller") => voters::add(parsed),
         Some("remove-controller") => voters::remove(parsed),

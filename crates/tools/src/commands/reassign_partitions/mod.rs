@@ -8,7 +8,7 @@ mod throttles;
 mod verify;
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, long, maybe, say, text};
-use crate::cluster::{admin, block_on};
+use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on};
 use ottla_client::{Admin, ClientError};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -154,14 +154,8 @@ fn action(parsed: &Parsed) -> Done<&'static Action> {
         let names: Vec<_> = ACTIONS.iter().map(|action| format!("--{}", action.name)).collect();
         return Err(Failure::usage(format!("Command must include exactly one action: {}", names.join(", "))));
     };
-    match (parsed.has("bootstrap-server"), parsed.has("bootstrap-controller")) {
-        (true, true) => {
-            return Err(Failure::usage("Please don't specify both --bootstrap-server and --bootstrap-controller"));
-        }
-        (false, false) => {
-            return Err(Failure::usage("Please specify either --bootstrap-server or --bootstrap-controller"));
-        }
-        _ => {}
+    if parsed.has("bootstrap-server") && parsed.has("bootstrap-controller") {
+        return Err(Failure::usage("Please don't specify both --bootstrap-server and --bootstrap-controller"));
     }
     parsed.require(action.required)?;
     let fits = |name: &str| {
@@ -186,7 +180,7 @@ fn connect(parsed: &Parsed) -> Done<Admin> {
     let mut settings = convert::settings(parsed, "command-config")?;
     match parsed.value("bootstrap-controller")? {
         Some(controllers) => settings.set("bootstrap.controllers", controllers),
-        None => settings.set("bootstrap.servers", parsed.value("bootstrap-server")?.unwrap_or_default()),
+        None => settings.set("bootstrap.servers", parsed.value("bootstrap-server")?.unwrap_or(DEFAULT_BOOTSTRAP)),
     }
     settings.set_default("client.id", "reassign-partitions-tool");
     Ok(admin(&mut settings)?)
