@@ -111,7 +111,7 @@ impl Serving {
             let served = match self.round().await {
                 Ok(Next::Read) => continue,
                 Ok(Next::Wait(parked)) => self.wait(parked).await,
-                Ok(Next::Mute(time)) => self.mute(time).await,
+                Ok(Next::Mute(time)) => Box::pin(self.mute(time)).await,
                 Ok(Next::Close(reason)) => Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Err(error) => Err(error),
             };
@@ -140,7 +140,7 @@ impl Serving {
         let next = match self.partial.len() {
             0..4 if self.shared.budget.is_bounded() => self.read_length()?,
             0..4 => self.read_small(&mut out)?,
-            _ => self.read_large(&mut out).await?,
+            _ => Box::pin(self.read_large(&mut out)).await?,
         };
         out.send(&mut self.stream, &self.shared.pool).await?;
         tokio::task::consume_budget().await;
@@ -199,7 +199,7 @@ impl Serving {
         let bytes = std::mem::take(&mut self.partial);
         let large = bytes.len() >= SCRATCH_BYTES;
         let handled = match large && self.shared.patience.is_tried(clock::instant()) {
-            true => self.handle_beside(bytes, out).await?,
+            true => Box::pin(self.handle_beside(bytes, out)).await?,
             false => Handled::new(&self.shared, &self.connection, bytes, std::mem::take(out)),
         };
         *out = handled.out;
@@ -282,7 +282,7 @@ impl Serving {
                     let time = reply.wait;
                     out.add(reply);
                     out.send(&mut self.stream, &self.shared.pool).await?;
-                    return self.mute(time).await;
+                    return Box::pin(self.mute(time)).await;
                 }
                 Some(Answer::Close(reason)) => return Err(io::Error::new(ErrorKind::InvalidData, reason)),
                 Some(Answer::Parked(next)) => {

@@ -173,6 +173,9 @@ impl Arrived {
             waker: Arc::clone(&waker) as _,
             clock: clock::instant,
         });
-        Serving { shared, stream, connection, waker, partial: Vec::new(), activity, share: None }.run().await;
+        let serving = Serving { shared, stream, connection, waker, partial: Vec::new(), activity, share: None };
+        // Each future around another holds it once where it was given and once where it is awaited: ten thousand idle
+        // connections weigh half of what they would without this box.
+        Box::pin(serving.run()).await;
     }
 }
