@@ -3,10 +3,10 @@
 //! `connection_creation_rate` of addresses (KIP-612).
 //!
 //! As Apache Kafka has it. Who comes while all places are taken, or too fast, waits, and his listener with him; who has too
-//! many from one address is closed at once, and who comes too often from one after the time that he should have waited. The listener between brokers is not held by the node's limit and rate, if
-//! there are others: it may go beyond, and then the connection of another that was quiet for longest is closed. Brokers'
-//! and controllers' listeners are counted apart, with the same limits. The limits are read anew for each connection, since
-//! they may be changed while the node runs.
+//! many from one address is closed at once, and who comes too often from one after the time that he should have waited. The
+//! listener between brokers is not held by the node's limit and rate, if there are others: it may go beyond, and then the
+//! connection of another that was quiet for longest is closed. Brokers' and controllers' listeners are counted apart, with
+//! the same limits. The limits are read anew for each connection, since they may be changed while the node runs.
 
 mod limits;
 

@@ -22,8 +22,8 @@ pub trait Host: Send + Sync {
         host.parse::<core::net::IpAddr>().is_ok()
     }
 
-    /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who asked. For what
-    /// only the program knows, such as whether a keystore can be opened.
+    /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who
+    /// asked. For what only the program knows, such as whether a keystore can be opened.
     fn check_broker_configs(&self, _configs: &Configs) -> Result<(), String> {
         Ok(())
     }
