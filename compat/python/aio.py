@@ -149,6 +149,7 @@ class Aio(Client):
         }
     )
     max_timestamp = False
+    describing_creates = True
 
     def __init__(self, bootstrap):
         super().__init__(bootstrap)

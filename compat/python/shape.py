@@ -31,6 +31,8 @@ class Client:
     # Checks that the client's interface has no words for: they stay out of the table.
     cannot = frozenset()
     max_timestamp = True
+    # Whether describing a topic asks the broker to create it, as Metadata does unless it is told otherwise.
+    describing_creates = False
     null_header = None
 
     def __init__(self, bootstrap):

@@ -2,7 +2,6 @@
 
 use crate::{codegen, compat, examples, fuzz, root, seeds, takeover, tidy, tour};
 use anyhow::{Context, Result, ensure};
-use std::process::Command;
 use std::time::Instant;
 
 pub(crate) fn run() -> Result<()> {
@@ -31,7 +30,7 @@ fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
-    let status = Command::new("cargo").args(args).current_dir(root()).status().context("cannot run cargo")?;
+    let status = crate::cargo().args(args).current_dir(root()).status().context("cannot run cargo")?;
     ensure!(status.success(), "cargo {}", args.join(" "));
     Ok(())
 }

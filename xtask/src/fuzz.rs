@@ -125,10 +125,10 @@ fn one(root: &Path, target: &str, seeds: &str, seconds: u32) -> Result<()> {
 }
 
 fn fuzz(root: &Path) -> Command {
-    let mut cargo = Command::new("cargo");
+    let mut cargo = crate::cargo();
     cargo.current_dir(root).args(["+nightly", "fuzz"]);
-    // This program was itself started by a cargo, whose choice of a toolchain and flags must not be handed down.
-    for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTFLAGS", "CARGO_TARGET_DIR"] {
+    // What was chosen for the stable toolchain is not for this one.
+    for name in ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "CARGO_TARGET_DIR"] {
         cargo.env_remove(name);
     }
     cargo

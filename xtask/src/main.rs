@@ -63,3 +63,16 @@ fn run() -> Result<()> {
 fn root() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map_or_else(Default::default, Into::into)
 }
+
+/// A cargo of its own. This program was started by one that told it of its package, and libraries' build scripts run
+/// again when those variables change: without this, `cargo build` and a build from here undo one another.
+fn cargo() -> std::process::Command {
+    let mut cargo = std::process::Command::new("cargo");
+    let told = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars_os() {
+        if name == "CARGO" || name.to_str().is_some_and(told) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}

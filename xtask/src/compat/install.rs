@@ -130,7 +130,7 @@ fn rust(work: &Work) -> Result<()> {
     let lock = work.compat.join("rust/Cargo.lock");
     let sources = [files_below(&work.compat.join("rust/src"), "rs")?, vec![manifest.clone(), lock]].concat();
     once(&dir.join("release/compat-rust"), &fingerprint(&sources, "")?, "the Rust client", || {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::cargo();
         cargo.args(["build", "--release", "--quiet", "--locked", "--manifest-path"]).arg(&manifest);
         cargo.env("CARGO_TARGET_DIR", &dir);
         quietly(work, "cargo", &mut cargo)

@@ -236,7 +236,7 @@ pub(crate) fn wait(
 }
 
 pub(crate) fn ottla(work: &Work) -> Result<Program> {
-    let mut build = Command::new("cargo");
+    let mut build = crate::cargo();
     build.current_dir(&work.root).args(["build", "--release", "--quiet", "--package", "ottla-tools", "--bin", "ottla"]);
     let status = build.status().context("cannot run cargo")?;
     ensure!(status.success(), "cannot build ottla");
