@@ -6,6 +6,9 @@ mod controller;
 mod node;
 mod request;
 
-pub use node::{Authorization, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, Settings, StartError};
-pub use ottla_replica::Wake;
+pub use node::{
+    Authorization, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, SYNCS_AT_ONCE, Settings, StartError,
+    Work,
+};
+pub use ottla_replica::{Acknowledgement, Wake};
 pub use request::{Answer, Connection, ListenerKind, Now, Parked, Reply, Worker};

@@ -2,7 +2,8 @@
 
 use crate::config::{check_dynamic, without_effect};
 use crate::tls::Tls;
-use ottla_broker::{Host, Job};
+use ottla_broker::{Host, Job, Now, Work};
+use ottla_io::clock;
 use ottla_metadata::config_defs::Configs;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
@@ -13,11 +14,11 @@ use std::time::Duration;
 /// What the threads share.
 #[derive(Default)]
 pub(crate) struct Threads {
-    jobs: Mutex<JobQueue>,
-    job_ready: Condvar,
+    jobs: JobQueue,
+    commits: JobQueue,
     controller: Bell,
     timers: Bell,
-    /// How many threads a start or a stop may use at once.
+    /// How many threads a start or a stop may use at once for what shares a disk.
     parallel: usize,
     /// The listeners that speak TLS.
     tls: Vec<Arc<Tls>>,
@@ -25,10 +26,48 @@ pub(crate) struct Threads {
     told: Mutex<BTreeSet<String>>,
 }
 
+/// Jobs, and the threads that wait for them.
 #[derive(Default)]
-struct JobQueue {
+pub(crate) struct JobQueue {
+    jobs: Mutex<Jobs>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
     queue: VecDeque<Job>,
     closed: bool,
+}
+
+impl JobQueue {
+    fn push(&self, job: Job) {
+        lock(&self.jobs).queue.push_back(job);
+        self.ready.notify_one();
+    }
+
+    /// Runs jobs until the queue is closed and empty.
+    pub(crate) fn work(&self) {
+        loop {
+            let job = {
+                let mut jobs = lock(&self.jobs);
+                loop {
+                    if let Some(job) = jobs.queue.pop_front() {
+                        break job;
+                    }
+                    if jobs.closed {
+                        return;
+                    }
+                    jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            job();
+        }
+    }
+
+    fn close(&self) {
+        lock(&self.jobs).closed = true;
+        self.ready.notify_all();
+    }
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -56,23 +95,14 @@ impl Threads {
         Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
     }
 
-    /// Runs jobs until the queue is closed and empty.
-    pub(crate) fn work(&self) {
-        loop {
-            let job = {
-                let mut jobs = lock(&self.jobs);
-                loop {
-                    if let Some(job) = jobs.queue.pop_front() {
-                        break job;
-                    }
-                    if jobs.closed {
-                        return;
-                    }
-                    jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-                }
-            };
-            job();
-        }
+    /// What may wait.
+    pub(crate) fn jobs(&self) -> &JobQueue {
+        &self.jobs
+    }
+
+    /// What requests wait for.
+    pub(crate) fn commits(&self) -> &JobQueue {
+        &self.commits
     }
 
     /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
@@ -92,8 +122,8 @@ impl Threads {
     }
 
     pub(crate) fn close_jobs(&self) {
-        lock(&self.jobs).closed = true;
-        self.job_ready.notify_all();
+        self.jobs.close();
+        self.commits.close();
     }
 }
 
@@ -131,28 +161,37 @@ impl Bell {
 
 impl Host for Threads {
     fn run(&self, job: Job) {
-        lock(&self.jobs).queue.push_back(job);
-        self.job_ready.notify_one();
+        self.jobs.push(job);
     }
 
-    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
-        if jobs.len() < 2 {
-            jobs.into_iter().for_each(|job| job());
+    fn run_commit(&self, job: Job) {
+        self.commits.push(job);
+    }
+
+    fn run_all(&self, groups: Vec<Vec<Work<'_>>>) {
+        if groups.iter().map(Vec::len).sum::<usize>() < 2 {
+            groups.into_iter().flatten().for_each(|work| work());
             return;
         }
-        let threads = self.parallel.min(jobs.len());
-        let queue = Mutex::new(jobs);
+        let queues: Vec<Mutex<VecDeque<Work<'_>>>> = groups.into_iter().map(|group| Mutex::new(group.into())).collect();
         std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let job = lock(&queue).pop();
-                        let Some(job) = job else { break };
-                        job();
-                    }
-                });
+            for queue in &queues {
+                let threads = self.parallel.min(lock(queue).len());
+                for _ in 0..threads {
+                    scope.spawn(move || {
+                        loop {
+                            let work = lock(queue).pop_front();
+                            let Some(work) = work else { break };
+                            work();
+                        }
+                    });
+                }
             }
         });
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: clock::instant(), wall: clock::wall() }
     }
 
     fn space(&self, path: &Path) -> Option<(u64, u64)> {

@@ -10,7 +10,7 @@ use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
 use crate::tls::Tls;
-use ottla_broker::{ListenerKind, Node, Now, StartError};
+use ottla_broker::{Acknowledgement, ListenerKind, Node, Now, SYNCS_AT_ONCE, StartError};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
@@ -105,10 +105,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let settings = node_settings(config, &cluster_id, &ports);
 
     let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
-    let threads = Threads::new(
-        positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len(),
-        tls.values().cloned().collect(),
-    );
+    let threads = Threads::new(positive(config.log.num_recovery_threads_per_data_dir), tls.values().cloned().collect());
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(positive(config.sockets.num_io_threads))
@@ -177,7 +174,13 @@ impl Running {
         };
         for _ in 0..JOB_THREADS {
             let threads = Arc::clone(&self.threads);
-            self.jobs.push(spawn("jobs", Box::new(move || threads.work()))?);
+            self.jobs.push(spawn("jobs", Box::new(move || threads.jobs().work()))?);
+        }
+        if self.node.settings().acknowledgement == Acknowledgement::Synced {
+            for _ in 0..SYNCS_AT_ONCE {
+                let threads = Arc::clone(&self.threads);
+                self.jobs.push(spawn("commits", Box::new(move || threads.commits().work()))?);
+            }
         }
         let (threads, node, failed) = (Arc::clone(&self.threads), Arc::clone(&self.node), Arc::clone(&self.failed));
         let patience = Duration::from_millis(u64::try_from(config.lifecycle.heartbeat_interval_ms).unwrap_or(2000));

@@ -1,13 +1,12 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
 use super::directories::{Directory, Offsets};
-use super::{Host, Node, lock};
+use super::{Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
+use ottla_log::LogError;
 use ottla_log::directory::{Folder, TopicPartition};
-use ottla_log::{Appended, LogError, SegmentRoll};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
-use ottla_replica::Partition;
 use std::sync::Arc;
 
 impl<D: Disk> Node<D> {
@@ -59,7 +58,7 @@ impl<D: Disk> Node<D> {
     pub fn sync_old(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
             if let Err(error) = partition.log.sync_if_old(now.wall) {
-                tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
+                self.committer.report(partition, &error);
             }
         }
     }
@@ -88,18 +87,4 @@ impl<D: Disk> Node<D> {
             crate::controller::create_topics::auto_create(self, wanted, asker);
         }
     }
-}
-
-/// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones
-/// along.
-pub(crate) fn sync_if_rolled<D: Disk>(host: &dyn Host, partition: &Arc<Partition<D>>, appended: &Appended) {
-    if appended.roll == SegmentRoll::Stayed {
-        return;
-    }
-    let partition = Arc::clone(partition);
-    host.run(Box::new(move || {
-        if let Err(error) = partition.log.sync() {
-            tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
-        }
-    }));
 }

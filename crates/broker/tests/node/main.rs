@@ -14,3 +14,4 @@ mod groups;
 mod harness;
 mod quotas;
 mod scram;
+mod synced_acks;
