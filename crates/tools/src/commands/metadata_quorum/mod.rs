@@ -89,7 +89,7 @@ fn describe(parsed: &Parsed) -> Done {
         let quorum = quorum(&admin).await?;
         if parsed.has("json") {
             let cluster = admin.cluster("describeCluster", Topics::None).await?;
-            quorum.json(cluster.id.as_deref(), replication).iter().for_each(|json| say_json(&json));
+            quorum.json(cluster.id.as_deref(), replication).iter().for_each(say_json);
             return Ok(());
         }
         if replication {
