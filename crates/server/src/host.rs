@@ -1,26 +1,29 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
-use crate::config::{check_dynamic, without_effect};
-use crate::tls::Tls;
+use crate::config::{check_thread_counts, without_effect};
+use crate::doors::{Doors, Set};
 use ottla_broker::{Host, Job};
-use ottla_metadata::config_defs::Configs;
+use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, Configs};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What the threads share.
-#[derive(Default)]
 pub(crate) struct Threads {
     jobs: Mutex<JobQueue>,
     job_ready: Condvar,
     controller: Bell,
     timers: Bell,
-    /// How many threads a start or a stop may use at once.
-    parallel: usize,
-    /// The listeners that speak TLS.
-    tls: Vec<Arc<Tls>>,
+    /// How many log directories there are.
+    directories: usize,
+    /// What the program was started with.
+    file: Configs,
+    doors: Arc<Doors>,
+    /// What is set for the broker in the metadata has changed.
+    pub(crate) changed: Notify,
     /// Keys that were set while the node ran and have no effect: each is told once.
     told: Mutex<BTreeSet<String>>,
 }
@@ -52,8 +55,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(parallel: usize, tls: Vec<Arc<Tls>>) -> Arc<Self> {
-        Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
+    pub(crate) fn new(directories: usize, file: Configs, doors: Arc<Doors>) -> Arc<Self> {
+        Arc::new(Self {
+            jobs: Mutex::default(),
+            job_ready: Condvar::default(),
+            controller: Bell::default(),
+            timers: Bell::default(),
+            directories,
+            file,
+            doors,
+            changed: Notify::new(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// A number of threads, as it is set now.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        let set = self.doors.set();
+        let layers = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        layers.value(key).as_i32().and_then(|count| usize::try_from(count).ok()).unwrap_or(1).max(1)
     }
 
     /// Runs jobs until the queue is closed and empty.
@@ -140,7 +160,7 @@ impl Host for Threads {
             jobs.into_iter().for_each(|job| job());
             return;
         }
-        let threads = self.parallel.min(jobs.len());
+        let threads = (self.count("num.recovery.threads.per.data.dir") * self.directories.max(1)).min(jobs.len());
         let queue = Mutex::new(jobs);
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -164,9 +184,17 @@ impl Host for Threads {
         (host, 0).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 
-    fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
-        check_dynamic(configs)?;
-        self.tls.iter().try_for_each(|tls| tls.check(configs))?;
+    fn check_broker_configs(&self, configs: &Configs, scope: BrokerScope) -> Result<(), String> {
+        let set = self.doors.set();
+        let now = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        let then = match scope {
+            BrokerScope::OneBroker => BrokerLayers { dynamic: configs, ..now },
+            BrokerScope::ClusterDefault => BrokerLayers { dynamic_default: configs, ..now },
+        };
+        check_thread_counts(now, then)?;
+        if scope == BrokerScope::OneBroker {
+            self.doors.check(configs)?;
+        }
         for key in configs.keys() {
             let Some(why) = without_effect(key) else { continue };
             if lock(&self.told).insert(key.clone()) {
@@ -174,6 +202,11 @@ impl Host for Threads {
             }
         }
         Ok(())
+    }
+
+    fn broker_configs_changed(&self, own: &Arc<Configs>, all: &Arc<Configs>) {
+        self.doors.note(Set { own: Arc::clone(own), all: Arc::clone(all) });
+        self.changed.notify_one();
     }
 
     fn wake_controller(&self) {

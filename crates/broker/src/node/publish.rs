@@ -10,7 +10,7 @@ use ottla_log::directory::TopicPartition;
 use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId};
 use ottla_machine::{Disk, PartitionIndex};
 use ottla_metadata::config_defs::TopicConfig;
-use ottla_metadata::image::{self, ConfigResourceKind, Delta, Image, Topic};
+use ottla_metadata::image::{self, ConfigResource, ConfigResourceKind, Delta, Image, Topic};
 use ottla_replica::{Leadership, Partition};
 use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
 use ottla_wire::Uuid;
@@ -35,6 +35,13 @@ impl<D: Disk> Node<D> {
         }
         if delta.quotas || before.offset < 0 {
             self.quotas.set(&image.quotas);
+        }
+        if before.offset < 0 || delta.configs.iter().any(|resource| resource.kind == ConfigResourceKind::Broker) {
+            let set = |name: String| {
+                let resource = ConfigResource { kind: ConfigResourceKind::Broker, name };
+                image.configs.get(&resource).cloned().unwrap_or_default()
+            };
+            self.host().broker_configs_changed(&set(self.id.to_string()), &set(String::new()));
         }
         let retired = self.retire_partitions(&mut next, &delta);
         self.host_partitions(&mut next, &image, &delta, now);

@@ -56,7 +56,11 @@ impl Host for TestHost {
     }
 
     /// One key that this program cannot do with.
-    fn check_broker_configs(&self, configs: &ottla_metadata::image::Configs) -> Result<(), String> {
+    fn check_broker_configs(
+        &self,
+        configs: &ottla_metadata::image::Configs,
+        _scope: ottla_metadata::config_defs::BrokerScope,
+    ) -> Result<(), String> {
         match configs.get("plugin.key") {
             Some(value) if value == "bad" => Err("the program cannot do with bad".to_owned()),
             _ => Ok(()),
