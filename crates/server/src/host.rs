@@ -4,11 +4,11 @@ use crate::config::{check_thread_counts, without_effect};
 use crate::doors::{Doors, Set};
 use ottla_broker::{Host, Job};
 use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, Configs};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What the threads share.
@@ -31,6 +31,8 @@ pub(crate) struct Threads {
 #[derive(Default)]
 struct JobQueue {
     queue: VecDeque<Job>,
+    /// By the time when they are due.
+    waiting: BTreeMap<Instant, Vec<Job>>,
     closed: bool,
 }
 
@@ -88,7 +90,19 @@ impl Threads {
                     if jobs.closed {
                         return;
                     }
-                    jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                    let Some(due) = jobs.waiting.first_entry() else {
+                        jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                        continue;
+                    };
+                    let patience = due.key().saturating_duration_since(Instant::now());
+                    if patience.is_zero() {
+                        let due = due.remove();
+                        jobs.queue.extend(due);
+                        self.job_ready.notify_one();
+                    } else {
+                        let waited = self.job_ready.wait_timeout(jobs, patience);
+                        jobs = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    }
                 }
             };
             job();
@@ -152,6 +166,12 @@ impl Bell {
 impl Host for Threads {
     fn run(&self, job: Job) {
         lock(&self.jobs).queue.push_back(job);
+        self.job_ready.notify_one();
+    }
+
+    fn run_after(&self, delay: Duration, job: Job) {
+        let mut jobs = lock(&self.jobs);
+        jobs.waiting.entry(Instant::now() + delay).or_default().push(job);
         self.job_ready.notify_one();
     }
 

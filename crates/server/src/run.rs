@@ -210,13 +210,13 @@ impl Running {
 
     /// What happens now and then, each at its own interval.
     fn start_upkeep(&self, runtime: &Runtime, config: &NodeConfig) {
-        let every = |ms: i64, what: fn(&Node<RealDisk>)| {
+        let from = |delay_ms: i64, period_ms: i64, what: fn(&Node<RealDisk>)| {
             let node = Arc::clone(&self.node);
-            let period = Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
+            let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
+            let (delay, period) = (millis(delay_ms), millis(period_ms));
             runtime.spawn(async move {
-                let mut timer = tokio::time::interval(period);
+                let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + delay, period);
                 timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                timer.tick().await;
                 loop {
                     timer.tick().await;
                     let node = Arc::clone(&node);
@@ -226,12 +226,15 @@ impl Running {
                 }
             });
         };
+        let every = |period_ms: i64, what| from(period_ms, period_ms, what);
         every(config.lifecycle.heartbeat_interval_ms.into(), |node| node.heartbeat());
         every(config.log.high_watermark_checkpoint_interval_ms, |node| node.checkpoint_all());
         if config.log.flush_scheduler_interval_ms < i64::MAX {
             every(config.log.flush_scheduler_interval_ms, |node| node.sync_old(now()));
         }
-        every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
+        let log = &config.log;
+        from(log.initial_task_delay_ms, log.retention_check_interval_ms, |node| node.clean_up(now()));
+        every(log.producer_id_expiration_check_interval_ms.into(), |node| node.expire_producers(now()));
         every(QUOTA_EXPIRY_INTERVAL_MS, |node| node.expire_quotas(clock::instant()));
     }
 

@@ -5,6 +5,7 @@ use ottla_metadata::config_defs::BrokerScope;
 use ottla_metadata::image::Configs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Work that may wait for the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -12,6 +13,9 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub trait Host: Send + Sync {
     /// Runs a job soon, elsewhere.
     fn run(&self, job: Job);
+
+    /// Runs a job elsewhere when this time has passed. One that is still waiting when the program ends is not run.
+    fn run_after(&self, delay: Duration, job: Job);
 
     /// Runs all of them, several at once, and comes back when they are done.
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>);

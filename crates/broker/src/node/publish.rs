@@ -74,7 +74,7 @@ impl<D: Disk> Node<D> {
         let mut retired = Vec::new();
         for (id, topic) in &delta.removed_topics {
             for partition in next.hosted.remove(id).iter().flat_map(|gone| gone.values()) {
-                self.retire(partition, topic);
+                self.retire(partition, &next.image, topic);
                 retired.push(Arc::clone(partition));
             }
         }
@@ -229,13 +229,13 @@ impl<D: Disk> Node<D> {
     }
 
     /// A partition whose topic is deleted: its folder is renamed at once and removed later.
-    fn retire(&self, partition: &Arc<Partition<D>>, topic: &Topic) {
+    fn retire(&self, partition: &Arc<Partition<D>>, image: &Image, topic: &Topic) {
         partition.retire();
         let Some(directory) = self.directories.with_id(partition.directory_id) else { return };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
         let unique = format!("{:016x}{:016x}", self.draw(), self.draw());
         match partition.log.delete(&directory.files, &name, &unique) {
-            Ok(Some(folder)) => self.remove_later(directory, folder),
+            Ok(Some(folder)) => self.remove_later(directory, image, folder),
             Ok(None) => {}
             Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
         }

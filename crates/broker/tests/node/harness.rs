@@ -39,12 +39,18 @@ pub const BY_NAME: i16 = 12;
 #[derive(Default)]
 struct TestHost {
     jobs: Mutex<VecDeque<Job>>,
+    /// By what is left of their time.
+    waiting: Mutex<Vec<(Duration, Job)>>,
     controller: AtomicBool,
 }
 
 impl Host for TestHost {
     fn run(&self, job: Job) {
         self.jobs.lock().unwrap().push_back(job);
+    }
+
+    fn run_after(&self, delay: Duration, job: Job) {
+        self.waiting.lock().unwrap().push((delay, job));
     }
 
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
@@ -72,6 +78,18 @@ impl Host for TestHost {
     }
 
     fn wake_timers(&self) {}
+}
+
+impl TestHost {
+    fn pass(&self, time: Duration) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
+        for (left, job) in waiting {
+            match left.checked_sub(time).filter(|left| !left.is_zero()) {
+                Some(left) => self.waiting.lock().unwrap().push((left, job)),
+                None => self.run(job),
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -256,12 +274,19 @@ impl Fixture {
     pub fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.wall.0 += i64::try_from(time.as_millis()).unwrap();
+        self.host.pass(time);
         let _ = self.try_settle();
     }
 
     /// What `log.flush.scheduler.interval.ms` does when it has passed.
     pub fn sync_old(&self) {
         self.node.sync_old(self.now);
+    }
+
+    /// What `log.retention.check.interval.ms` does when it has passed.
+    pub fn clean_up(&self) {
+        self.node.clean_up(self.now);
+        self.settle();
     }
 
     pub fn stop(&self) {

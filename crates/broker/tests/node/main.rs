@@ -13,4 +13,5 @@ mod full_disk;
 mod groups;
 mod harness;
 mod quotas;
+mod retention;
 mod scram;
