@@ -25,6 +25,8 @@ impl Host for Inline {
         job();
     }
 
+    fn run_after(&self, _delay: std::time::Duration, _job: Job) {}
+
     fn run_commit(&self, job: Job) {
         job();
     }

@@ -14,6 +14,8 @@ pub struct LogConfig {
     pub segment_jitter_ms: i64,
     /// `segment.index.bytes`
     pub segment_index_bytes: u32,
+    /// `preallocate`: whether the room of a whole segment is reserved when it is begun.
+    pub preallocate: bool,
     /// `index.interval.bytes`
     pub index_interval_bytes: u32,
     /// `max.message.bytes`: the largest batch, after compression.
@@ -34,6 +36,8 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative for none.
     pub retention_bytes: i64,
+    /// `file.delete.delay.ms`: how long files stay, set aside, that are no longer part of the log.
+    pub file_delete_delay_ms: i64,
     /// `flush.messages`: the most records that are not synced when an append is done; `i64::MAX` is as many as may be.
     pub flush_messages: i64,
     /// `flush.ms`: how long at the most after a sync the next one is, where somebody asks.
@@ -83,6 +87,7 @@ impl Default for LogConfig {
             segment_ms: 7 * 24 * 3_600_000,
             segment_jitter_ms: 0,
             segment_index_bytes: 10 << 20,
+            preallocate: false,
             index_interval_bytes: 4096,
             max_message_bytes: 1_048_588,
             max_decompressed_message_bytes: 2_147_483_639,
@@ -93,6 +98,7 @@ impl Default for LogConfig {
             message_timestamp_after_max_ms: 3_600_000,
             retention_ms: 7 * 24 * 3_600_000,
             retention_bytes: -1,
+            file_delete_delay_ms: 60_000,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             producer_id_expiration_ms: 86_400_000,

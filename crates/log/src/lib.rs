@@ -31,7 +31,7 @@ pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 pub use config::{CleanupPolicy, CompressionPolicy, LogConfig, UnsyncedBytes};
 pub use epochs::{EpochEnd, EpochEntry, LeaderEpochs};
 pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};
-pub use jobs::DeleteJob;
+pub use jobs::{DeleteJob, RemoveJob};
 pub use log::{Log, LogOffsets, OffsetMetadata, TopicId};
 pub use lookup::TimestampOffset;
 pub use open::{OpenOptions, Recovery, ShutdownKind, Truncation};

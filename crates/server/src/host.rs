@@ -1,73 +1,31 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
-use crate::config::{check_dynamic, without_effect};
-use crate::tls::Tls;
+use crate::config::{check_thread_counts, without_effect};
+use crate::doors::{Doors, Set};
+use crate::jobs::JobQueue;
 use ottla_broker::{Host, Job, Now, Work};
 use ottla_io::clock;
-use ottla_metadata::config_defs::Configs;
+use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, Configs};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What the threads share.
-#[derive(Default)]
 pub(crate) struct Threads {
     jobs: JobQueue,
     commits: JobQueue,
     controller: Bell,
     timers: Bell,
-    /// How many threads a start or a stop may use at once for what shares a disk.
-    parallel: usize,
-    /// The listeners that speak TLS.
-    tls: Vec<Arc<Tls>>,
+    /// What the program was started with.
+    file: Configs,
+    doors: Arc<Doors>,
+    /// What is set for the broker in the metadata has changed.
+    pub(crate) changed: Notify,
     /// Keys that were set while the node ran and have no effect: each is told once.
     told: Mutex<BTreeSet<String>>,
-}
-
-/// Jobs, and the threads that wait for them.
-#[derive(Default)]
-pub(crate) struct JobQueue {
-    jobs: Mutex<Jobs>,
-    ready: Condvar,
-}
-
-#[derive(Default)]
-struct Jobs {
-    queue: VecDeque<Job>,
-    closed: bool,
-}
-
-impl JobQueue {
-    fn push(&self, job: Job) {
-        lock(&self.jobs).queue.push_back(job);
-        self.ready.notify_one();
-    }
-
-    /// Runs jobs until the queue is closed and empty.
-    pub(crate) fn work(&self) {
-        loop {
-            let job = {
-                let mut jobs = lock(&self.jobs);
-                loop {
-                    if let Some(job) = jobs.queue.pop_front() {
-                        break job;
-                    }
-                    if jobs.closed {
-                        return;
-                    }
-                    jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-                }
-            };
-            job();
-        }
-    }
-
-    fn close(&self) {
-        lock(&self.jobs).closed = true;
-        self.ready.notify_all();
-    }
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +49,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(parallel: usize, tls: Vec<Arc<Tls>>) -> Arc<Self> {
-        Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
+    pub(crate) fn new(file: Configs, doors: Arc<Doors>) -> Arc<Self> {
+        Arc::new(Self {
+            jobs: JobQueue::default(),
+            commits: JobQueue::default(),
+            controller: Bell::default(),
+            timers: Bell::default(),
+            file,
+            doors,
+            changed: Notify::new(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// A number of threads, as it is set now.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        let set = self.doors.set();
+        let layers = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        layers.value(key).as_i32().and_then(|count| usize::try_from(count).ok()).unwrap_or(1).max(1)
     }
 
     /// What may wait.
@@ -164,6 +138,10 @@ impl Host for Threads {
         self.jobs.push(job);
     }
 
+    fn run_after(&self, delay: Duration, job: Job) {
+        self.jobs.push_later(delay, job);
+    }
+
     fn run_commit(&self, job: Job) {
         self.commits.push(job);
     }
@@ -174,9 +152,10 @@ impl Host for Threads {
             return;
         }
         let queues: Vec<Mutex<VecDeque<Work<'_>>>> = groups.into_iter().map(|group| Mutex::new(group.into())).collect();
+        let parallel = self.count("num.recovery.threads.per.data.dir");
         std::thread::scope(|scope| {
             for queue in &queues {
-                let threads = self.parallel.min(lock(queue).len());
+                let threads = parallel.min(lock(queue).len());
                 for _ in 0..threads {
                     scope.spawn(move || {
                         loop {
@@ -203,9 +182,17 @@ impl Host for Threads {
         (host, 0).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 
-    fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
-        check_dynamic(configs)?;
-        self.tls.iter().try_for_each(|tls| tls.check(configs))?;
+    fn check_broker_configs(&self, configs: &Configs, scope: BrokerScope) -> Result<(), String> {
+        let set = self.doors.set();
+        let now = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        let then = match scope {
+            BrokerScope::OneBroker => BrokerLayers { dynamic: configs, ..now },
+            BrokerScope::ClusterDefault => BrokerLayers { dynamic_default: configs, ..now },
+        };
+        check_thread_counts(now, then)?;
+        if scope == BrokerScope::OneBroker {
+            self.doors.check(configs)?;
+        }
         for key in configs.keys() {
             let Some(why) = without_effect(key) else { continue };
             if lock(&self.told).insert(key.clone()) {
@@ -213,6 +200,11 @@ impl Host for Threads {
             }
         }
         Ok(())
+    }
+
+    fn broker_configs_changed(&self, own: &Arc<Configs>, all: &Arc<Configs>) {
+        self.doors.note(Set { own: Arc::clone(own), all: Arc::clone(all) });
+        self.changed.notify_one();
     }
 
     fn wake_controller(&self) {

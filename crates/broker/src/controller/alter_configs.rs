@@ -169,19 +169,23 @@ fn operations(configs: &Vec<AlterableConfig<'_>>) -> Result<BTreeMap<String, Con
     Ok(operations)
 }
 
+const fn scope_of(resource: &ConfigResource) -> BrokerScope {
+    if resource.name.is_empty() { BrokerScope::ClusterDefault } else { BrokerScope::OneBroker }
+}
+
 fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     if resource.kind != ConfigResourceKind::Broker {
         return Ok(());
     }
-    let scope = if resource.name.is_empty() { BrokerScope::ClusterDefault } else { BrokerScope::OneBroker };
-    validate_broker_update(configs, scope).map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
+    validate_broker_update(configs, scope_of(resource))
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
 }
 
 /// This broker's own configuration or that of all, as it would be, against what only its program knows.
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
     let holds_here = named && resource.kind == ConfigResourceKind::Broker;
-    match holds_here.then(|| desk.host.check_broker_configs(configs)) {
+    match holds_here.then(|| desk.host.check_broker_configs(configs, scope_of(resource))) {
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }

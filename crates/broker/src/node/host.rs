@@ -2,8 +2,11 @@
 //! do. The simulator answers with queues of its own.
 
 use crate::request::Now;
+use ottla_metadata::config_defs::BrokerScope;
 use ottla_metadata::image::Configs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Work that may wait for the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -14,6 +17,9 @@ pub type Work<'a> = Box<dyn FnOnce() + Send + 'a>;
 pub trait Host: Send + Sync {
     /// Runs a job soon, elsewhere.
     fn run(&self, job: Job);
+
+    /// Runs a job elsewhere when this time has passed. One that is still waiting when the program ends is not run.
+    fn run_after(&self, delay: Duration, job: Job);
 
     /// Runs a job that requests wait for: soon, beside others of its kind, and never behind those of [`Host::run`].
     fn run_commit(&self, job: Job);
@@ -35,9 +41,12 @@ pub trait Host: Send + Sync {
 
     /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who
     /// asked. For what only the program knows, such as whether a keystore can be opened.
-    fn check_broker_configs(&self, _configs: &Configs) -> Result<(), String> {
+    fn check_broker_configs(&self, _configs: &Configs, _scope: BrokerScope) -> Result<(), String> {
         Ok(())
     }
+
+    /// What the metadata sets for this broker (`own`) or for all has changed, or is heard of for the first time.
+    fn broker_configs_changed(&self, _own: &Arc<Configs>, _all: &Arc<Configs>) {}
 
     /// [`super::Node::step_controller`] has something to do.
     fn wake_controller(&self);

@@ -11,7 +11,7 @@ use ottla_log::directory::TopicPartition;
 use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId};
 use ottla_machine::{Disk, PartitionIndex};
 use ottla_metadata::config_defs::TopicConfig;
-use ottla_metadata::image::{self, ConfigResourceKind, Delta, Image, Topic};
+use ottla_metadata::image::{self, ConfigResource, ConfigResourceKind, Delta, Image, Topic};
 use ottla_replica::{Leadership, Partition};
 use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
 use ottla_wire::Uuid;
@@ -45,6 +45,13 @@ impl<D: Disk> Node<D> {
         if delta.quotas || before.offset < 0 {
             self.quotas.set(&image.quotas);
         }
+        if before.offset < 0 || delta.configs.iter().any(|resource| resource.kind == ConfigResourceKind::Broker) {
+            let set = |name: String| {
+                let resource = ConfigResource { kind: ConfigResourceKind::Broker, name };
+                image.configs.get(&resource).cloned().unwrap_or_default()
+            };
+            self.host().broker_configs_changed(&set(self.id.to_string()), &set(String::new()));
+        }
         let retired = self.retire_partitions(&mut next, &delta);
         self.host_partitions(&mut next, &image, &delta, now);
         next.image = image;
@@ -76,7 +83,7 @@ impl<D: Disk> Node<D> {
         let mut retired = Vec::new();
         for (id, topic) in &delta.removed_topics {
             for partition in next.hosted.remove(id).iter().flat_map(|gone| gone.values()) {
-                self.retire(partition, topic);
+                self.retire(partition, &next.image, topic);
                 retired.push(Arc::clone(partition));
             }
         }
@@ -240,13 +247,13 @@ impl<D: Disk> Node<D> {
     }
 
     /// A partition whose topic is deleted: its folder is renamed at once and removed later.
-    fn retire(&self, partition: &Arc<Partition<D>>, topic: &Topic) {
+    fn retire(&self, partition: &Arc<Partition<D>>, image: &Image, topic: &Topic) {
         partition.retire();
         let Some(directory) = self.directories.with_id(partition.directory_id) else { return };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
         let unique = format!("{:016x}{:016x}", self.draw(), self.draw());
         match partition.log.delete(&directory.files, &name, &unique) {
-            Ok(Some(folder)) => self.remove_later(directory, folder),
+            Ok(Some(folder)) => self.remove_later(directory, image, folder),
             Ok(None) => {}
             Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
         }

@@ -94,7 +94,7 @@ impl<D: Disk> Node<D> {
             for folder in &directory.folders {
                 let name = &folder.partition;
                 match folder.state {
-                    FolderState::Deleted => self.remove_later(directory, folder.clone()),
+                    FolderState::Deleted => self.remove_later(directory, &published.image, folder.clone()),
                     FolderState::Current if &*name.topic != "__cluster_metadata" => {
                         let hosted = published.image.topics.partition(&name.topic, name.partition.0);
                         if hosted.is_some_and(|partition| partition.replicas.contains(&self.id)) {

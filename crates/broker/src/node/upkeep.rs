@@ -7,7 +7,9 @@ use crate::request::Now;
 use ottla_log::LogError;
 use ottla_log::directory::{Folder, TopicPartition};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
+use ottla_metadata::image::Image;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<D: Disk> Node<D> {
     /// Writes the checkpoints whose content changed. For a thread that may wait; the interval is the shortest of those that
@@ -38,16 +40,33 @@ impl<D: Disk> Node<D> {
         directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
     }
 
-    /// Applies retention and forgets producers that are long gone. The interval is `log.retention.check.interval.ms`.
-    pub fn clean_up(&self, now: Now) {
+    /// Forgets producers that have not written for `producer.id.expiration.ms`. The interval is
+    /// `producer.id.expiration.check.interval.ms`.
+    pub fn expire_producers(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
             partition.log.remove_expired_producers(now.wall);
+        }
+    }
+
+    /// Applies retention. The interval is `log.retention.check.interval.ms`.
+    pub fn clean_up(&self, now: Now) {
+        for partition in self.published.load_full().all_hosted() {
             match partition.log.delete_old_segments(now.wall) {
-                Ok(Some(job)) => self.host().run(Box::new(move || {
-                    if let Err(error) = job.run() {
-                        tracing::error!("old segments cannot be removed: {error}");
-                    }
-                })),
+                Ok(Some(job)) => {
+                    let delay = millis(partition.log.config().file_delete_delay_ms);
+                    let host = Arc::clone(self.host());
+                    self.host().run(Box::new(move || match job.run() {
+                        Ok(job) => host.run_after(
+                            delay,
+                            Box::new(move || {
+                                if let Err(error) = job.run() {
+                                    tracing::error!("old segments cannot be removed: {error}");
+                                }
+                            }),
+                        ),
+                        Err(error) => tracing::error!("old segments cannot be set aside: {error}"),
+                    }));
+                }
                 Ok(None) => {}
                 Err(error) => tracing::error!("{}-{}: {error}", partition.topic, partition.index),
             }
@@ -68,13 +87,17 @@ impl<D: Disk> Node<D> {
         self.quotas.expire(now);
     }
 
-    pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
+    /// Removes a folder that was renamed for it, after `log.segment.delete.delay.ms`.
+    pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, image: &Image, folder: Folder) {
         let directory = Arc::clone(directory);
-        self.host().run(Box::new(move || {
+        let layers = image.broker_layers(self.id, &self.settings().file);
+        let delay = millis(layers.value("log.segment.delete.delay.ms").as_i64().unwrap_or(0));
+        let remove = move || {
             if let Err(error) = directory.files.remove(&folder) {
                 tracing::error!("the folder {} cannot be removed: {error}", folder.name);
             }
-        }));
+        };
+        self.host().run_after(delay, Box::new(remove));
     }
 
     /// Topics that a client named and that may be created on the way. Asked for once, until it is decided.
@@ -87,4 +110,8 @@ impl<D: Disk> Node<D> {
             crate::controller::create_topics::auto_create(self, wanted, asker);
         }
     }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

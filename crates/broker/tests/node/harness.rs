@@ -1,8 +1,8 @@
 //! The node under test and what stands around it. Nothing runs by itself: [`Fixture::settle`] runs jobs and controller
 //! steps until there are none, [`Fixture::pass`] moves the clock.
 
-use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Parked, Place, Settings};
-use ottla_broker::{Wake, Work, Worker};
+use crate::host::TestHost;
+use ottla_broker::{Answer, Authorization, Connection, ListenerKind, Node, Now, Parked, Place, Settings, Wake, Worker};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
 use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
@@ -22,7 +22,7 @@ use ottla_wire::batch::{BatchBuilder, Batches, Records};
 use ottla_wire::metadata::FeatureLevelRecord;
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,60 +35,6 @@ pub const LOG_DIR: &str = "/data";
 pub const OTHER_LOG_DIR: &str = "/more";
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
-
-struct TestHost {
-    jobs: Mutex<VecDeque<Job>>,
-    /// None is run.
-    held: AtomicBool,
-    controller: AtomicBool,
-    now: Mutex<Now>,
-}
-
-impl TestHost {
-    fn new(now: Now) -> Arc<Self> {
-        Arc::new(Self { jobs: Mutex::default(), held: false.into(), controller: false.into(), now: Mutex::new(now) })
-    }
-
-    fn next_job(&self) -> Option<Job> {
-        if self.held.load(Ordering::SeqCst) { None } else { self.jobs.lock().unwrap().pop_front() }
-    }
-}
-
-impl Host for TestHost {
-    fn run(&self, job: Job) {
-        self.jobs.lock().unwrap().push_back(job);
-    }
-
-    fn run_commit(&self, job: Job) {
-        self.run(job);
-    }
-
-    fn run_all(&self, groups: Vec<Vec<Work<'_>>>) {
-        groups.into_iter().flatten().for_each(|work| work());
-    }
-
-    fn now(&self) -> Now {
-        *self.now.lock().unwrap()
-    }
-
-    fn space(&self, _path: &Path) -> Option<(u64, u64)> {
-        None
-    }
-
-    /// One key that this program cannot do with.
-    fn check_broker_configs(&self, configs: &ottla_metadata::image::Configs) -> Result<(), String> {
-        match configs.get("plugin.key") {
-            Some(value) if value == "bad" => Err("the program cannot do with bad".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
-    fn wake_controller(&self) {
-        self.controller.store(true, Ordering::SeqCst);
-    }
-
-    fn wake_timers(&self) {}
-}
 
 #[derive(Default)]
 struct Woken {
@@ -282,6 +228,7 @@ impl Fixture {
         self.now.instant = self.now.instant + time;
         self.now.wall.0 += i64::try_from(time.as_millis()).unwrap();
         *self.host.now.lock().unwrap() = self.now;
+        self.host.pass(time);
         let _ = self.try_settle();
     }
 
@@ -297,6 +244,12 @@ impl Fixture {
     /// What `log.flush.scheduler.interval.ms` does when it has passed.
     pub fn sync_old(&self) {
         self.node.sync_old(self.now);
+    }
+
+    /// What `log.retention.check.interval.ms` does when it has passed.
+    pub fn clean_up(&self) {
+        self.node.clean_up(self.now);
+        self.settle();
     }
 
     pub fn stop(&self) {

@@ -12,6 +12,8 @@ mod fetches;
 mod full_disk;
 mod groups;
 mod harness;
+mod host;
 mod quotas;
+mod retention;
 mod scram;
 mod synced_acks;

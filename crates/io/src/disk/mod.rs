@@ -209,4 +209,21 @@ mod tests {
         RealDisk.set_read_only(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
     }
+
+    #[test]
+    fn room_that_was_reserved_is_free_after_a_cut_to_the_same_length() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("log");
+        let file = RealDisk.open(&path, OpenMode::Create).unwrap();
+        file.preallocate(1 << 20).unwrap();
+        file.write_at(0, &[b"content"]).unwrap();
+        let blocks = || fs::metadata(&path).unwrap().blocks();
+        // Some file systems reserve nothing.
+        if blocks() >= 2048 {
+            file.set_len(7).unwrap();
+            assert!(blocks() < 2048);
+        }
+        assert_eq!(file.len().unwrap(), 7);
+    }
 }

@@ -219,8 +219,11 @@ impl World {
 
     fn retain(&mut self) {
         self.fixture.log.set_high_watermark(Offset(self.model.end));
-        if let Ok(Some(job)) = self.fixture.log.delete_old_segments(NOW) {
-            drop(job.run());
+        if let Ok(Some(job)) = self.fixture.log.delete_old_segments(NOW)
+            && let Ok(remove) = job.run()
+            && self.seed.chance(1, 2)
+        {
+            drop(remove.run());
         }
         self.model.start = self.fixture.log.log_start_offset().0;
     }
