@@ -17,6 +17,7 @@ pub(crate) struct Threads {
     job_ready: Condvar,
     controller: Bell,
     timers: Bell,
+    cleaners: Bell,
     /// How many threads a start or a stop may use at once.
     parallel: usize,
     /// The listeners that speak TLS.
@@ -75,10 +76,11 @@ impl Threads {
         }
     }
 
-    /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
+    /// The controller's thread, the timers' and the cleaners' end; the job threads end when they have done what is queued.
     pub(crate) fn close_bells(&self) {
         self.controller.ring(Signal::Closed);
         self.timers.ring(Signal::Closed);
+        self.cleaners.ring(Signal::Closed);
     }
 
     /// Where the controller's thread waits for something to do.
@@ -89,6 +91,11 @@ impl Threads {
     /// Where the timers' thread waits for a sooner deadline.
     pub(crate) fn timers(&self) -> &Bell {
         &self.timers
+    }
+
+    /// Where the threads rest that clean logs.
+    pub(crate) fn cleaners(&self) -> &Bell {
+        &self.cleaners
     }
 
     pub(crate) fn close_jobs(&self) {

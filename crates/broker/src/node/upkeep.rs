@@ -39,10 +39,14 @@ impl<D: Disk> Node<D> {
         directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
     }
 
-    /// Applies retention and forgets producers that are long gone. The interval is `log.retention.check.interval.ms`.
+    /// Applies retention and forgets producers that are long gone. Logs that are compacted are the cleaner's ([`Node::clean`]):
+    /// their old segments are not taken from under it. The interval is `log.retention.check.interval.ms`.
     pub fn clean_up(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
             partition.log.remove_expired_producers(now.wall);
+            if partition.log.config().cleanup_policy.compacts() {
+                continue;
+            }
             match partition.log.delete_old_segments(now.wall) {
                 Ok(Some(job)) => self.host().run(Box::new(move || {
                     if let Err(error) = job.run() {
