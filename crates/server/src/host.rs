@@ -17,6 +17,7 @@ pub(crate) struct Threads {
     job_ready: Condvar,
     controller: Bell,
     timers: Bell,
+    cleaners: Bell,
     /// How many log directories there are.
     directories: usize,
     /// What the program was started with.
@@ -63,6 +64,7 @@ impl Threads {
             job_ready: Condvar::default(),
             controller: Bell::default(),
             timers: Bell::default(),
+            cleaners: Bell::default(),
             directories,
             file,
             doors,
@@ -109,10 +111,11 @@ impl Threads {
         }
     }
 
-    /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
+    /// The controller's thread, the timers' and the cleaners' end; the job threads end when they have done what is queued.
     pub(crate) fn close_bells(&self) {
         self.controller.ring(Signal::Closed);
         self.timers.ring(Signal::Closed);
+        self.cleaners.ring(Signal::Closed);
     }
 
     /// Where the controller's thread waits for something to do.
@@ -123,6 +126,11 @@ impl Threads {
     /// Where the timers' thread waits for a sooner deadline.
     pub(crate) fn timers(&self) -> &Bell {
         &self.timers
+    }
+
+    /// Where the threads rest that clean logs.
+    pub(crate) fn cleaners(&self) -> &Bell {
+        &self.cleaners
     }
 
     pub(crate) fn close_jobs(&self) {

@@ -5,6 +5,7 @@
 //! partition's append. Readers take none but the image's, which is a load of a pointer.
 
 mod assignments;
+mod cleaner;
 mod coordinators;
 mod directories;
 mod host;
@@ -22,6 +23,8 @@ mod stop;
 mod topic_config;
 mod upkeep;
 
+pub use cleaner::CleanerWorker;
+pub(crate) use cleaner::check_change as check_cleaner_change;
 use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job};
@@ -97,6 +100,7 @@ pub struct Node<D: Disk> {
     producer_ids: Arc<Mutex<ProducerIds>>,
     assignments: Arc<Mutex<Assignments>>,
     pub(crate) coordinators: Coordinators<D>,
+    cleaners: cleaner::Cleaners,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,
     pub(crate) quotas: Arc<NodeQuotas>,

@@ -60,6 +60,7 @@ impl<D: Disk> Node<D> {
             producer_ids: Arc::default(),
             assignments: Arc::default(),
             coordinators: Coordinators::new(&settings),
+            cleaners: Default::default(),
             creating: Arc::default(),
             quotas: NodeQuotas::new(settings.quotas),
             seed: Mutex::new(seed),

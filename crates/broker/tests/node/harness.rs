@@ -2,7 +2,7 @@
 //! steps until there are none, [`Fixture::pass`] moves the clock.
 
 use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Parked, Place, Settings};
-use ottla_broker::{Wake, Worker};
+use ottla_broker::{CleanerWorker, Wake, Worker};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
 use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
@@ -33,6 +33,8 @@ const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
 pub const LOG_DIR: &str = "/data";
 /// A second one, where a test asks for it.
 pub const OTHER_LOG_DIR: &str = "/more";
+/// `log.cleaner.backoff.ms`, as it is by default.
+pub const CLEANER_BACKOFF: Duration = Duration::from_secs(15);
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
 
@@ -289,6 +291,21 @@ impl Fixture {
         self.settle();
     }
 
+    /// A call of a thread that compacts; gives how long it is to rest.
+    pub fn clean(&self, worker: &mut CleanerWorker<MemDisk>) -> Duration {
+        self.node.clean(worker, self.now)
+    }
+
+    /// Compacts until there is nothing to compact; gives how many calls that took.
+    pub fn clean_all(&self) -> usize {
+        let mut worker = CleanerWorker::default();
+        let mut calls = 0;
+        while self.clean(&mut worker) < CLEANER_BACKOFF {
+            calls += 1;
+        }
+        calls
+    }
+
     pub fn stop(&self) {
         self.node.stop(self.now);
     }
@@ -379,8 +396,23 @@ impl Fixture {
 
     /// The error of one produced value and its offset.
     pub fn produce(&self, client: &Client, topic: &str, index: i32, value: &[u8]) -> (i16, i64) {
+        self.produce_record(client, topic, index, (None, value))
+    }
+
+    /// Like [`Fixture::produce`], with a key.
+    pub fn produce_keyed(&self, client: &Client, topic: &str, index: i32, key: &[u8], value: &[u8]) -> (i16, i64) {
+        self.produce_record(client, topic, index, (Some(key), value))
+    }
+
+    fn produce_record(
+        &self,
+        client: &Client,
+        topic: &str,
+        index: i32,
+        (key, value): (Option<&[u8]>, &[u8]),
+    ) -> (i16, i64) {
         let mut builder = BatchBuilder::new(0);
-        builder.append(self.now.wall.0, None, Some(value), &[]).unwrap();
+        builder.append(self.now.wall.0, key, Some(value), &[]).unwrap();
         let mut records = Vec::new();
         builder.build_plain(&mut records).unwrap();
         let data = PartitionProduceData { index, records: Some((&records[..]).into()), ..Default::default() };
@@ -390,6 +422,25 @@ impl Fixture {
         let response: ProduceResponse<'_> = reply.read();
         let partition = &response.responses[0].partition_responses[0];
         (partition.error_code, partition.base_offset)
+    }
+
+    /// The values that a partition still has.
+    pub fn read_values(&self, topic: &str, index: i32) -> Vec<Vec<u8>> {
+        let published = self.node.published();
+        let log = &published.partition_named(topic, index).unwrap().log;
+        let (mut values, mut offset) = (Vec::new(), log.log_start_offset().0);
+        loop {
+            let reply = self.ask(ApiKey::Fetch, BY_NAME, &fetch_request(topic, index, offset, 0));
+            let response: FetchResponse<'_> = reply.read();
+            let data = &response.responses[0].partitions[0];
+            assert_eq!(data.error_code, 0);
+            let bytes = data.records.as_ref().map_or(&[][..], |records| records.bytes());
+            values.extend(values_of(bytes));
+            match Batches::new(bytes).last() {
+                Some(last) => offset = last.unwrap().header.next_offset(),
+                None => return values,
+            }
+        }
     }
 
     /// All values of a partition.
