@@ -7,8 +7,8 @@ mod node;
 mod request;
 
 pub use node::{
-    Authorization, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, SYNCS_AT_ONCE, Settings, StartError,
-    Work,
+    Authorization, CleanerWorker, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, SYNCS_AT_ONCE,
+    Settings, StartError, Work,
 };
 pub use ottla_replica::{Acknowledgement, Wake};
 pub use request::{Answer, Connection, ListenerKind, Now, Parked, Reply, Worker};

@@ -4,7 +4,7 @@
 use ottla_wire::batch::{Compression, TimestampType};
 
 /// Settings of one log; replaced as a whole at run time ([`crate::Log::set_config`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`
     pub segment_bytes: u32,
@@ -26,6 +26,7 @@ pub struct LogConfig {
     pub compression: CompressionPolicy,
     /// `cleanup.policy`
     pub cleanup_policy: CleanupPolicy,
+    pub compaction: CompactionConfig,
     /// `message.timestamp.type`
     pub message_timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`
@@ -59,6 +60,19 @@ pub enum UnsyncedBytes {
     WrittenAnew,
 }
 
+/// When a log is compacted that is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`
+    pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`; `i64::MAX` for none.
+    pub max_lag_ms: i64,
+    /// `delete.retention.ms`: how long tombstones and markers stay once nothing is left of what they end.
+    pub delete_retention_ms: i64,
+}
+
 /// What happens to the compression that a producer chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CompressionPolicy {
@@ -80,6 +94,17 @@ pub enum CleanupPolicy {
     None,
 }
 
+impl Default for CompactionConfig {
+    fn default() -> CompactionConfig {
+        CompactionConfig {
+            min_cleanable_dirty_ratio: 0.5,
+            min_lag_ms: 0,
+            max_lag_ms: i64::MAX,
+            delete_retention_ms: 86_400_000,
+        }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> LogConfig {
         LogConfig {
@@ -93,6 +118,7 @@ impl Default for LogConfig {
             max_decompressed_message_bytes: 2_147_483_639,
             compression: CompressionPolicy::Producer,
             cleanup_policy: CleanupPolicy::Delete,
+            compaction: CompactionConfig::default(),
             message_timestamp_type: TimestampType::CreateTime,
             message_timestamp_before_max_ms: i64::MAX,
             message_timestamp_after_max_ms: 3_600_000,

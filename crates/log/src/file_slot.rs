@@ -3,7 +3,8 @@
 //! Invariants: a file that was written to is dirty until a sync that began afterwards has succeeded, and a dirty one is
 //! never closed, since a write-back error is told to those who hold the file open, and would be lost with the last
 //! descriptor. Who finds nothing to sync knows that it is done: a sync under way is waited for. After a sync that failed
-//! none is made again: what it should have written counts as clean, so that another would tell of success.
+//! none is made again: what it should have written counts as clean, so that another would tell of success. A
+//! pinned file is not closed either: its name leads to another file, or to none.
 
 use std::io;
 use std::path::Path;
@@ -17,6 +18,7 @@ pub(crate) struct FileSlot<D: Disk> {
     dirty: AtomicBool,
     /// Held through a sync.
     syncs: Mutex<Syncs>,
+    pinned: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,12 @@ enum Syncs {
 
 impl<D: Disk> Default for FileSlot<D> {
     fn default() -> Self {
-        FileSlot { handle: Mutex::new(None), dirty: AtomicBool::new(false), syncs: Mutex::new(Syncs::Trusted) }
+        FileSlot {
+            handle: Mutex::new(None),
+            dirty: AtomicBool::new(false),
+            syncs: Mutex::new(Syncs::Trusted),
+            pinned: AtomicBool::new(false),
+        }
     }
 }
 
@@ -88,11 +95,35 @@ impl<D: Disk> FileSlot<D> {
         synced
     }
 
-    /// Lets go of the handle, unless there is something to sync.
+    /// Puts in a file that was opened under another name.
+    pub(crate) fn put(&self, file: D::File) {
+        self.pin();
+        *self.handle() = Some(file);
+    }
+
+    /// From now on the handle is kept.
+    pub(crate) fn pin(&self) {
+        self.pinned.store(true, Ordering::Release);
+    }
+
+    /// The file is gone; the next use makes another.
+    pub(crate) fn forget(&self) {
+        let mut handle = self.handle();
+        *handle = None;
+        self.dirty.store(false, Ordering::Release);
+        self.unpin();
+    }
+
+    /// The name leads to the file again.
+    pub(crate) fn unpin(&self) {
+        self.pinned.store(false, Ordering::Release);
+    }
+
+    /// Lets go of the handle, unless there is something to sync, or the file cannot be found again.
     pub(crate) fn release(&self) {
         let Ok(syncs) = self.syncs.try_lock() else { return };
         let mut handle = self.handle();
-        if !self.dirty.load(Ordering::Acquire) && *syncs == Syncs::Trusted {
+        if !self.dirty.load(Ordering::Acquire) && *syncs == Syncs::Trusted && !self.pinned.load(Ordering::Acquire) {
             *handle = None;
         }
     }

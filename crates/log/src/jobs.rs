@@ -55,8 +55,8 @@ impl<D: Disk> SyncJob<D> {
 
 /// Removes the files that a [`DeleteJob`] has set aside.
 pub struct RemoveJob<D: Disk> {
-    disk: D,
-    files: Vec<PathBuf>,
+    pub(crate) disk: D,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl<D: Disk> RemoveJob<D> {
@@ -257,6 +257,7 @@ impl<D: Disk> Log<D> {
     /// Takes the first `count` of these segments off the log, which has more than that.
     fn take_off(&self, state: &mut State, segments: &Segments<D>, count: usize) -> Result<DeleteJob<D>, LogError> {
         let removed = segments[..count].to_vec();
+        self.note_cut();
         let start = {
             let mut view = self.view();
             let kept: Vec<_> = view.segments.iter().skip(count).cloned().collect();
@@ -295,6 +296,7 @@ impl<D: Disk> Log<D> {
         }
         let recovery_point = self.sync_to(SyncDepth::All)?;
         self.state().status = Status::Offline;
+        self.note_cut();
         self.release_files();
         Ok(recovery_point)
     }

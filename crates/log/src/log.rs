@@ -5,6 +5,7 @@
 //! order syncing, state, epochs, view, segment. A log that has no record has no file open, and need not have a folder.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
@@ -52,6 +53,11 @@ pub(crate) struct Inner<D: Disk> {
     state: Mutex<State>,
     /// Held from the plan of a sync to its end: the promise of the next rests on what this one makes durable.
     syncing: Mutex<()>,
+    /// How often segments were taken away or cut, or the log was closed: a cleaning that began before gives up. Raised under
+    /// the state's lock.
+    pub(crate) cuts: AtomicU64,
+    /// How often cleaning has put other segments in place of those that readers may still look at.
+    pub(crate) replacements: AtomicU64,
 }
 
 pub(crate) type Segments<D> = Arc<Vec<Arc<Segment<D>>>>;
@@ -132,6 +138,8 @@ impl<D: Disk> Log<D> {
             epochs: Mutex::new(epochs),
             state: Mutex::new(state),
             syncing: Mutex::new(()),
+            cuts: AtomicU64::new(0),
+            replacements: AtomicU64::new(0),
         };
         Log { inner: Arc::new(inner) }
     }
@@ -194,6 +202,11 @@ impl<D: Disk> Log<D> {
     /// ISR's only member. Appends may do this side by side, since each takes the end as it is then.
     pub fn raise_high_watermark(&self, limit: Offset) -> Offset {
         self.move_high_watermark(|view| view.end.offset.min(limit).max(Offset(view.high_watermark)))
+    }
+
+    /// The same without a limit.
+    pub fn raise_high_watermark_to_end(&self) -> Offset {
+        self.raise_high_watermark(Offset(i64::MAX))
     }
 
     fn move_high_watermark(&self, target: impl FnOnce(&View<D>) -> Offset) -> Offset {
@@ -307,6 +320,11 @@ impl<D: Disk> Log<D> {
             tracing::error!(%error, dir = %self.dir().display(), "a sync failed: the log goes offline");
             state.status = Status::Offline;
         }
+    }
+
+    /// Segments are about to be taken away or cut.
+    pub(crate) fn note_cut(&self) {
+        self.inner.cuts.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn publish_first_unstable(&self, state: &State) {

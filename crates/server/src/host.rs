@@ -19,6 +19,7 @@ pub(crate) struct Threads {
     commits: JobQueue,
     controller: Bell,
     timers: Bell,
+    cleaners: Bell,
     /// What the program was started with.
     file: Configs,
     doors: Arc<Doors>,
@@ -55,6 +56,7 @@ impl Threads {
             commits: JobQueue::default(),
             controller: Bell::default(),
             timers: Bell::default(),
+            cleaners: Bell::default(),
             file,
             doors,
             changed: Notify::new(),
@@ -79,10 +81,11 @@ impl Threads {
         &self.commits
     }
 
-    /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
+    /// The controller's thread, the timers' and the cleaners' end; the job threads end when they have done what is queued.
     pub(crate) fn close_bells(&self) {
         self.controller.ring(Signal::Closed);
         self.timers.ring(Signal::Closed);
+        self.cleaners.ring(Signal::Closed);
     }
 
     /// Where the controller's thread waits for something to do.
@@ -93,6 +96,11 @@ impl Threads {
     /// Where the timers' thread waits for a sooner deadline.
     pub(crate) fn timers(&self) -> &Bell {
         &self.timers
+    }
+
+    /// Where the threads rest that clean logs.
+    pub(crate) fn cleaners(&self) -> &Bell {
+        &self.cleaners
     }
 
     pub(crate) fn close_jobs(&self) {

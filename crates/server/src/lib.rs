@@ -2,6 +2,7 @@
 
 mod admission;
 mod budget;
+mod cleaners;
 pub mod config;
 mod connection;
 mod doors;

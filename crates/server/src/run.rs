@@ -45,7 +45,7 @@ pub struct Running {
     node: Arc<Node<RealDisk>>,
     runtime: Option<Runtime>,
     threads: Arc<Threads>,
-    /// The controller's thread and the timers'.
+    /// The controller's thread, the timers', and the one that cleans logs.
     loops: Vec<JoinHandle<()>>,
     shared: Option<Arc<Shared>>,
     jobs: Vec<JoinHandle<()>>,
@@ -66,7 +66,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
 const JOB_THREADS: usize = 2;
 
-fn now() -> Now {
+pub(crate) fn now() -> Now {
     Now { instant: clock::instant(), wall: clock::wall() }
 }
 
@@ -192,6 +192,10 @@ impl Running {
             }
         };
         self.loops.push(spawn("timers", Box::new(body))?);
+        if config.log.cleaner_enable && config.log.cleaner_threads > 0 {
+            let (threads, node) = (Arc::clone(&self.threads), Arc::clone(&self.node));
+            self.loops.push(spawn("cleaner-0", Box::new(move || crate::cleaners::run(&node, &threads)))?);
+        }
         Ok(())
     }
 
@@ -265,7 +269,7 @@ impl Running {
         self.threads.close_bells();
         for thread in self.loops.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("the controller's thread or the timers' has failed");
+                tracing::error!("the thread of the controller, of the timers or of the cleaner has failed");
             }
         }
         if !self.has_failed() {

@@ -1,9 +1,9 @@
 //! AlterConfigs (0-2), which replaces all of a resource's configurations, and IncrementalAlterConfigs (0-1, KIP-339).
 
 use super::{Asker, Decision, owned};
-use crate::node::Desk;
+use crate::node::{Desk, check_cleaner_change};
 use crate::request::ListenerKind;
-use ottla_metadata::config_defs::{BrokerScope, validate_broker_update};
+use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, validate_broker_update};
 use ottla_metadata::controller::{ConfigOperation, ConfigOperationKind, Outcome};
 use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs};
 use ottla_security::{AclOperation, ResourceType};
@@ -185,10 +185,24 @@ fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiE
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
     let holds_here = named && resource.kind == ConfigResourceKind::Broker;
-    match holds_here.then(|| desk.host.check_broker_configs(configs, scope_of(resource))) {
+    let check = || {
+        check_cleaner(desk, resource, configs)?;
+        desk.host.check_broker_configs(configs, scope_of(resource))
+    };
+    match holds_here.then(check) {
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }
+}
+
+fn check_cleaner(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), String> {
+    let settings = &desk.controller.settings;
+    let now = desk.controller.image.broker_layers(settings.node_id, &settings.file);
+    let then = match resource.name.is_empty() {
+        true => BrokerLayers { dynamic_default: configs, ..now },
+        false => BrokerLayers { dynamic: configs, ..now },
+    };
+    check_cleaner_change(&now, &then)
 }
 
 fn checked<T>(

@@ -1,5 +1,6 @@
 //! The log directories of the node: their identity, their checkpoints, and which of them holds what.
 
+use super::cleaner::CleanerCheckpoint;
 use super::{Settings, StartError, lock};
 use ottla_log::directory::{
     Checkpoint, CheckpointKind, CleanShutdown, Folder, FolderState, LogDirectory, TopicPartition,
@@ -18,6 +19,7 @@ pub(super) struct Directory<D: Disk> {
     pub id: Uuid,
     pub files: LogDirectory<D>,
     checkpoints: Mutex<[Checkpoint; 3]>,
+    pub cleaner: CleanerCheckpoint,
     /// How the node was stopped last; None: not cleanly.
     pub clean: Option<CleanShutdown>,
     /// What was found at the start.
@@ -56,8 +58,9 @@ impl<D: Disk> Directories<D> {
             let clean = files.take_clean_shutdown().map_err(storage)?;
             let read = |kind| files.checkpoint(kind).map_err(storage);
             let checkpoints = Mutex::new([read(KINDS[0])?, read(KINDS[1])?, read(KINDS[2])?]);
+            let cleaner = CleanerCheckpoint::read(&files);
             let folders = files.list().map_err(storage)?;
-            all.push(Arc::new(Directory { id, files, checkpoints, clean, folders }));
+            all.push(Arc::new(Directory { id, files, checkpoints, cleaner, clean, folders }));
         }
         Ok(Self { all, _metadata: metadata.map(|(files, _)| files), metadata_id })
     }

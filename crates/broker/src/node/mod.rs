@@ -5,6 +5,7 @@
 //! partition's append. Readers take none but the image's, which is a load of a pointer.
 
 mod assignments;
+mod cleaner;
 mod commit;
 mod coordinators;
 mod directories;
@@ -24,6 +25,8 @@ mod stop;
 mod topic_config;
 mod upkeep;
 
+pub use cleaner::CleanerWorker;
+pub(crate) use cleaner::check_change as check_cleaner_change;
 pub(crate) use commit::Committer;
 pub use commit::SYNCS_AT_ONCE;
 use coordinators::Coordinators;
@@ -101,6 +104,7 @@ pub struct Node<D: Disk> {
     assignments: Arc<Mutex<Assignments>>,
     pub(crate) coordinators: Arc<Coordinators<D>>,
     pub(crate) committer: Arc<Committer<D>>,
+    cleaners: cleaner::Cleaners,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,
     pub(crate) quotas: Arc<NodeQuotas>,

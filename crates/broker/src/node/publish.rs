@@ -251,6 +251,7 @@ impl<D: Disk> Node<D> {
         partition.retire();
         let Some(directory) = self.directories.with_id(partition.directory_id) else { return };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
+        self.forget_cleaned(directory, &name);
         let unique = format!("{:016x}{:016x}", self.draw(), self.draw());
         match partition.log.delete(&directory.files, &name, &unique) {
             Ok(Some(folder)) => self.remove_later(directory, image, folder),

@@ -63,6 +63,7 @@ impl<D: Disk> Node<D> {
             producer_ids: Arc::default(),
             assignments: Arc::default(),
             coordinators,
+            cleaners: Default::default(),
             creating: Arc::default(),
             quotas: NodeQuotas::new(settings.quotas),
             seed: Mutex::new(seed),

@@ -1,7 +1,7 @@
 //! A topic's configuration as its logs act on it.
 
 use super::Settings;
-use ottla_log::{CleanupPolicy, CompressionPolicy, LogConfig, UnsyncedBytes};
+use ottla_log::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig, UnsyncedBytes};
 use ottla_metadata::config_defs::{self, TopicConfig};
 use ottla_metadata::image::{ConfigResource, Configs, Image};
 use ottla_replica::Acknowledgement;
@@ -34,6 +34,12 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
             (true, false) => CleanupPolicy::Compact,
             (false, true) => CleanupPolicy::Delete,
             (false, false) => CleanupPolicy::None,
+        },
+        compaction: CompactionConfig {
+            min_cleanable_dirty_ratio: config.cleaner.min_cleanable_dirty_ratio,
+            min_lag_ms: config.cleaner.min_compaction_lag_ms,
+            max_lag_ms: config.cleaner.max_compaction_lag_ms,
+            delete_retention_ms: config.cleaner.delete_retention_ms,
         },
         message_timestamp_type: match config.message.timestamp_type {
             config_defs::TimestampType::CreateTime => TimestampType::CreateTime,

@@ -1,11 +1,11 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
 use super::directories::{Directory, Offsets};
-use super::{Node, lock};
+use super::{Host, Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
-use ottla_log::LogError;
 use ottla_log::directory::{Folder, TopicPartition};
+use ottla_log::{Log, LogError, RemoveJob};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
 use ottla_metadata::image::Image;
 use std::sync::Arc;
@@ -48,22 +48,18 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    /// Applies retention. The interval is `log.retention.check.interval.ms`.
+    /// Applies retention. Logs that are compacted are the cleaner's ([`Node::clean`]): their old segments are not taken from
+    /// under it. The interval is `log.retention.check.interval.ms`.
     pub fn clean_up(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
+            if partition.log.config().cleanup_policy.compacts() {
+                continue;
+            }
             match partition.log.delete_old_segments(now.wall) {
                 Ok(Some(job)) => {
-                    let delay = millis(partition.log.config().file_delete_delay_ms);
-                    let host = Arc::clone(self.host());
+                    let remover = Remover::of(self.host(), &partition.log);
                     self.host().run(Box::new(move || match job.run() {
-                        Ok(job) => host.run_after(
-                            delay,
-                            Box::new(move || {
-                                if let Err(error) = job.run() {
-                                    tracing::error!("old segments cannot be removed: {error}");
-                                }
-                            }),
-                        ),
+                        Ok(job) => remover.remove_later(job),
                         Err(error) => tracing::error!("old segments cannot be set aside: {error}"),
                     }));
                 }
@@ -109,6 +105,27 @@ impl<D: Disk> Node<D> {
         if !wanted.is_empty() {
             crate::controller::create_topics::auto_create(self, wanted, asker);
         }
+    }
+}
+
+/// Removes files that were set aside, after `file.delete.delay.ms`.
+pub(super) struct Remover {
+    host: Arc<dyn Host>,
+    delay: Duration,
+}
+
+impl Remover {
+    pub fn of<D: Disk>(host: &Arc<dyn Host>, log: &Log<D>) -> Self {
+        Self { host: Arc::clone(host), delay: millis(log.config().file_delete_delay_ms) }
+    }
+
+    pub fn remove_later<D: Disk>(&self, job: RemoveJob<D>) {
+        let remove = move || {
+            if let Err(error) = job.run() {
+                tracing::error!("old segments cannot be removed: {error}");
+            }
+        };
+        self.host.run_after(self.delay, Box::new(remove));
     }
 }
 

@@ -2,7 +2,9 @@
 //! steps until there are none, [`Fixture::pass`] moves the clock.
 
 use crate::host::TestHost;
-use ottla_broker::{Answer, Authorization, Connection, ListenerKind, Node, Now, Parked, Place, Settings, Wake, Worker};
+use ottla_broker::{
+    Answer, Authorization, CleanerWorker, Connection, ListenerKind, Node, Now, Parked, Place, Settings, Wake, Worker,
+};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
 use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
@@ -33,6 +35,8 @@ const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
 pub const LOG_DIR: &str = "/data";
 /// A second one, where a test asks for it.
 pub const OTHER_LOG_DIR: &str = "/more";
+/// `log.cleaner.backoff.ms`, as it is by default.
+pub const CLEANER_BACKOFF: Duration = Duration::from_secs(15);
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
 
@@ -252,6 +256,21 @@ impl Fixture {
         self.settle();
     }
 
+    /// A call of a thread that compacts; gives how long it is to rest.
+    pub fn clean(&self, worker: &mut CleanerWorker<MemDisk>) -> Duration {
+        self.node.clean(worker, self.now)
+    }
+
+    /// Compacts until there is nothing to compact; gives how many calls that took.
+    pub fn clean_all(&self) -> usize {
+        let mut worker = CleanerWorker::default();
+        let mut calls = 0;
+        while self.clean(&mut worker) < CLEANER_BACKOFF {
+            calls += 1;
+        }
+        calls
+    }
+
     pub fn stop(&self) {
         self.node.stop(self.now);
     }
@@ -347,7 +366,16 @@ impl Fixture {
 
     /// The error of one produced value and its offset.
     pub fn produce(&self, client: &Client, topic: &str, index: i32, value: &[u8]) -> (i16, i64) {
-        let asked = self.begin_produce(client, topic, index, value, -1);
+        self.produce_record(client, topic, index, (None, value))
+    }
+
+    /// Like [`Fixture::produce`], with a key.
+    pub fn produce_keyed(&self, client: &Client, topic: &str, index: i32, key: &[u8], value: &[u8]) -> (i16, i64) {
+        self.produce_record(client, topic, index, (Some(key), value))
+    }
+
+    fn produce_record(&self, client: &Client, topic: &str, index: i32, record: (Option<&[u8]>, &[u8])) -> (i16, i64) {
+        let asked = self.begin_produce(client, topic, index, record, -1);
         let _ = self.try_settle();
         match asked {
             Asked::Waits(pending) => produced(self.look(pending)),
@@ -355,16 +383,42 @@ impl Fixture {
         }
     }
 
-    /// Hands over one value, and does nothing of what that leaves to do.
-    pub fn begin_produce(&self, client: &Client, topic: &str, index: i32, value: &[u8], acks: i16) -> Asked {
+    /// Hands over one record, key and value, and does nothing of what that leaves to do.
+    pub fn begin_produce(
+        &self,
+        client: &Client,
+        topic: &str,
+        index: i32,
+        (key, value): (Option<&[u8]>, &[u8]),
+        acks: i16,
+    ) -> Asked {
         let mut builder = BatchBuilder::new(0);
-        builder.append(self.now.wall.0, None, Some(value), &[]).unwrap();
+        builder.append(self.now.wall.0, key, Some(value), &[]).unwrap();
         let mut records = Vec::new();
         builder.build_plain(&mut records).unwrap();
         let data = PartitionProduceData { index, records: Some((&records[..]).into()), ..Default::default() };
         let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
         let request = ProduceRequest { acks, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
         self.begin(client, ApiKey::Produce, BY_NAME, &request)
+    }
+
+    /// The values that a partition still has.
+    pub fn read_values(&self, topic: &str, index: i32) -> Vec<Vec<u8>> {
+        let published = self.node.published();
+        let log = &published.partition_named(topic, index).unwrap().log;
+        let (mut values, mut offset) = (Vec::new(), log.log_start_offset().0);
+        loop {
+            let reply = self.ask(ApiKey::Fetch, BY_NAME, &fetch_request(topic, index, offset, 0));
+            let response: FetchResponse<'_> = reply.read();
+            let data = &response.responses[0].partitions[0];
+            assert_eq!(data.error_code, 0);
+            let bytes = data.records.as_ref().map_or(&[][..], |records| records.bytes());
+            values.extend(values_of(bytes));
+            match Batches::new(bytes).last() {
+                Some(last) => offset = last.unwrap().header.next_offset(),
+                None => return values,
+            }
+        }
     }
 
     /// All values of a partition.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod acls;
+mod cleaner;
 mod configs;
 mod crashes;
 mod directories;

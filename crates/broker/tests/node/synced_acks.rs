@@ -43,8 +43,9 @@ fn many_producers_share_a_sync_and_consumers_see_nothing_before() {
     fixture.create_topic("events", 1);
     let clients: Vec<_> = (0..20).map(|n| client(&format!("producer-{n}"))).collect();
     let acks = |n: usize| if n.is_multiple_of(2) { -1 } else { 1 };
-    let waiting: Vec<_> =
-        (0..20).map(|n| fixture.begin_produce(&clients[n], "events", 0, &[n as u8], acks(n)).pending()).collect();
+    let waiting: Vec<_> = (0..20)
+        .map(|n| fixture.begin_produce(&clients[n], "events", 0, (None, &[n as u8]), acks(n)).pending())
+        .collect();
     assert_eq!(visible(&fixture, "events"), (Vec::new(), 0));
     let before = fixture.disk.sync_count();
     fixture.settle();
@@ -61,14 +62,14 @@ fn without_the_setting_and_without_acks_nobody_waits() {
     let unset = Fixture::new();
     unset.create_topic("events", 1);
     // The first record makes the folder.
-    assert_eq!(produced(unset.begin_produce(&unset.admin, "events", 0, b"a", -1)), (0, 0));
+    assert_eq!(produced(unset.begin_produce(&unset.admin, "events", 0, (None, b"a"), -1)), (0, 0));
     let before = unset.disk.sync_count();
-    assert_eq!(produced(unset.begin_produce(&unset.admin, "events", 0, b"b", -1)), (0, 1));
+    assert_eq!(produced(unset.begin_produce(&unset.admin, "events", 0, (None, b"b"), -1)), (0, 1));
     assert_eq!(unset.disk.sync_count(), before);
     let fixture = fixture();
     fixture.create_topic("events", 1);
     assert!(
-        matches!(fixture.begin_produce(&fixture.admin, "events", 0, b"a", 0), Asked::Closed(why) if why == "silence")
+        matches!(fixture.begin_produce(&fixture.admin, "events", 0, (None, b"a"), 0), Asked::Closed(why) if why == "silence")
     );
     fixture.settle();
     assert_eq!(visible(&fixture, "events").1, 1);
@@ -78,7 +79,7 @@ fn without_the_setting_and_without_acks_nobody_waits() {
 fn a_producer_whose_time_is_up_is_told_so_and_the_record_stays() {
     let mut fixture = fixture();
     fixture.create_topic("events", 1);
-    let pending = fixture.begin_produce(&fixture.admin, "events", 0, b"a", 1).pending();
+    let pending = fixture.begin_produce(&fixture.admin, "events", 0, (None, b"a"), 1).pending();
     fixture.hold_jobs();
     fixture.pass(Duration::from_millis(1001));
     assert_eq!(produced(fixture.look(pending)).0, ErrorCode::RequestTimedOut.code());
@@ -121,7 +122,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_or_synced_again() {
 fn a_record_that_only_the_page_cache_has_counts_after_the_next_start_once_it_is_synced() {
     let mut fixture = fixture();
     fixture.create_topic("events", 1);
-    let _unanswered = fixture.begin_produce(&fixture.admin, "events", 0, b"a", -1).pending();
+    let _unanswered = fixture.begin_produce(&fixture.admin, "events", 0, (None, b"a"), -1).pending();
     fixture.disk.kill_process();
     fixture.restart();
     assert_eq!(visible(&fixture, "events").0, [b"a"]);
@@ -206,7 +207,7 @@ fn produce(fixture: &Fixture, model: &mut Model, seed: &mut Seed) {
     for client in &clients {
         let value = seed.draw().to_be_bytes().repeat(1 + seed.below(200) as usize);
         let acks = if seed.chance(1, 2) { 1 } else { -1 };
-        asked.push(fixture.begin_produce(client, &name, 0, &value, acks));
+        asked.push(fixture.begin_produce(client, &name, 0, (None, &value), acks));
         if let Some((sent, _)) = model.topics.get_mut(&name) {
             sent.push(value);
         }

@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ottla_machine::{Disk, DiskFile, OpenMode};
 use rustix::fs::FallocateFlags;
@@ -94,6 +94,11 @@ impl Disk for RealDisk {
         let modified = fs::metadata(path)?.modified()?;
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        File::options().write(true).open(path)?.set_modified(UNIX_EPOCH + since)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! its batch was written; offsets in a segment fit into 31 bits above its base. Files are opened on first use.
 //! Deliberately absent: knowledge of its folder's path, which can be renamed: every call is told the [`Place`].
 
+mod cleaned;
 mod index;
 mod recover;
 mod search;
@@ -23,6 +24,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, doing};
 use crate::file_names::{LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX, offset_file};
 use crate::file_slot::FileSlot;
+pub(crate) use cleaned::KINDS;
 use index::Index;
 pub(crate) use index::OffsetEntry;
 pub(crate) use search::Found;

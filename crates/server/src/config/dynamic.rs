@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn what_has_no_effect_says_why() {
         assert_eq!(without_effect("num.io.threads"), None);
-        assert_eq!(without_effect("log.cleaner.threads"), Some("logs are not compacted yet"));
+        assert_eq!(without_effect("remote.log.reader.threads"), Some("tiered storage is not there yet"));
+        assert_eq!(without_effect("log.cleaner.threads"), None);
         assert_eq!(without_effect("log.retention.ms"), None);
         assert_eq!(without_effect("listener.name.a.ssl.keystore.location"), None);
         assert_eq!(without_effect("my.own"), None);
