@@ -15,6 +15,7 @@ mod groups;
 mod harness;
 mod host;
 mod quotas;
+mod recovery;
 mod retention;
 mod scram;
 mod synced_acks;

@@ -4,11 +4,13 @@
 use crate::harness::{Asked, Fixture, client, fetch_request, produced, values_of};
 use ottla_broker::Authorization;
 use ottla_machine::{Fault, Seed, seeds};
+use ottla_wire::api::describe_configs_request::DescribeConfigsResource;
 use ottla_wire::api::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla_wire::api::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_wire::api::{
-    CreateTopicsRequest, CreateTopicsResponse, FetchResponse, FindCoordinatorRequest, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, create_topics_request::CreatableTopic,
+    CreateTopicsRequest, CreateTopicsResponse, DescribeConfigsRequest, DescribeConfigsResponse, FetchResponse,
+    FindCoordinatorRequest, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    create_topics_request::CreatableTopic,
 };
 use ottla_wire::{ApiKey, ErrorCode};
 use std::collections::BTreeMap;
@@ -129,6 +131,20 @@ fn a_record_that_only_the_page_cache_has_counts_after_the_next_start_once_it_is_
     fixture.disk.crash(&mut Seed(3));
     fixture.restart();
     assert_eq!(visible(&fixture, "events").0, [b"a"]);
+}
+
+#[test]
+fn tools_are_shown_the_key_as_they_are_shown_a_plugins() {
+    let fixture = fixture();
+    let resource = DescribeConfigsResource { resource_type: 4, resource_name: "1".into(), ..Default::default() };
+    let request = DescribeConfigsRequest { resources: vec![resource], include_synonyms: true, ..Default::default() };
+    let reply = fixture.ask(ApiKey::DescribeConfigs, 4, &request);
+    let response: DescribeConfigsResponse<'_> = reply.read();
+    let configs = &response.results[0].configs;
+    let own: Vec<_> = configs.iter().filter(|config| config.name.starts_with("ottla.")).collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!((own[0].value.as_deref(), own[0].is_sensitive, own[0].read_only), (None, true, true));
+    assert_eq!((own[0].config_type, own[0].config_source), (0, 4), "of no known type, from the file");
 }
 
 /// What was asked of the node, and what it has acknowledged.
