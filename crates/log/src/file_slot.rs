@@ -1,8 +1,8 @@
 //! A file that is opened when it is first used and can be closed again while nobody appends to it.
 //!
 //! A file that was written to is dirty until it was synced, and a dirty one is never closed: a write-back error is told to
-//! those who hold the file open, and would be lost with the last descriptor. A pinned one is not closed either: its name leads
-//! to another file, or to none.
+//! those who hold the file open, and would be lost with the last descriptor. A pinned one is not closed either: it has another
+//! name still.
 
 use std::io;
 use std::path::Path;
@@ -57,15 +57,10 @@ impl<D: Disk> FileSlot<D> {
         synced
     }
 
-    /// Puts in a file that was opened under another name.
+    /// Puts in a file that was opened under another name. The handle is kept until [`FileSlot::unpin`].
     pub(crate) fn put(&self, file: D::File) {
-        self.pin();
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
-    }
-
-    /// From now on the handle is kept.
-    pub(crate) fn pin(&self) {
         self.pinned.store(true, Ordering::Release);
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     /// The file is gone; the next use makes another.
