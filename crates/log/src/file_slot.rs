@@ -4,7 +4,7 @@
 //! never closed, since a write-back error is told to those who hold the file open, and would be lost with the last
 //! descriptor. Who finds nothing to sync knows that it is done: a sync under way is waited for. After a sync that failed
 //! none is made again: what it should have written counts as clean, so that another would tell of success. A
-//! pinned file is not closed either: its name leads to another file, or to none.
+//! pinned file is not closed either: it has another name still.
 
 use std::io;
 use std::path::Path;
@@ -95,15 +95,10 @@ impl<D: Disk> FileSlot<D> {
         synced
     }
 
-    /// Puts in a file that was opened under another name.
+    /// Puts in a file that was opened under another name. The handle is kept until [`FileSlot::unpin`].
     pub(crate) fn put(&self, file: D::File) {
-        self.pin();
-        *self.handle() = Some(file);
-    }
-
-    /// From now on the handle is kept.
-    pub(crate) fn pin(&self) {
         self.pinned.store(true, Ordering::Release);
+        *self.handle() = Some(file);
     }
 
     /// The file is gone; the next use makes another.

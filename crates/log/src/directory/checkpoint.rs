@@ -50,6 +50,10 @@ impl Checkpoint {
             }
             content => content.map_err(doing("reading", &path))?,
         };
+        if content.is_empty() {
+            // As Kafka makes it, before there is anything to write.
+            return Ok(Checkpoint { path, written: None });
+        }
         let offsets = str::from_utf8(&content).ok().and_then(Self::parse);
         let offsets = offsets.ok_or_else(|| LogError::malformed(&path, "this is no checkpoint of offsets"))?;
         Ok(Checkpoint { path, written: Some(offsets) })
@@ -140,6 +144,14 @@ mod tests {
         assert_eq!(read.iter().map(|(_, offset)| offset.0).collect::<Vec<_>>(), [3, 7]);
         assert!(file.write(&disk, offsets(&[])).unwrap());
         assert_eq!(disk.read(path).unwrap(), b"0\n0\n");
+    }
+
+    #[test]
+    fn kafka_leaves_files_without_a_byte() {
+        let disk = MemDisk::new();
+        disk.write_atomically(Path::new("/cleaner-offset-checkpoint"), b"").unwrap();
+        let file = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::Cleaner).unwrap();
+        assert_eq!(file.iter().count(), 0);
     }
 
     #[test]
