@@ -28,6 +28,7 @@ mod roll;
 mod scenarios;
 mod segment;
 mod truncate;
+mod verify;
 
 pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 pub use clean::{CleanJob, CleanStats, CleanStep, Cleanable, CleanerBuffers, CleanerLimits, Leftovers, Replacement};
@@ -40,3 +41,4 @@ pub use lookup::TimestampOffset;
 pub use open::{OpenOptions, Recovery, ShutdownKind, Truncation};
 pub use producers::ActiveProducer;
 pub use read::{AbortedTransaction, FetchedSlice, MinOneBatch, ReadBound};
+pub use verify::{Finding, Verified, Verifier, VerifyStep};

@@ -13,6 +13,7 @@ mod read;
 mod recovery;
 mod transactions;
 mod truncate;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -204,7 +204,7 @@ impl AbortedTxn {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
         let (version, rest) = bytes.split_first_chunk::<2>()?;
         let mut fields = rest.chunks_exact(8).map(|field| i64::from_be_bytes(field.try_into().unwrap_or_default()));
         let txn = AbortedTxn {
