@@ -31,10 +31,10 @@ mod truncate;
 
 pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
 pub use clean::{CleanJob, CleanStats, CleanStep, Cleanable, CleanerBuffers, CleanerLimits, Leftovers, Replacement};
-pub use config::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig};
+pub use config::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig, UnsyncedBytes};
 pub use epochs::{EpochEnd, EpochEntry, LeaderEpochs};
 pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};
-pub use jobs::{DeleteJob, RemoveJob, SyncJob};
+pub use jobs::{DeleteJob, RemoveJob};
 pub use log::{Log, LogOffsets, OffsetMetadata, TopicId};
 pub use lookup::TimestampOffset;
 pub use open::{OpenOptions, Recovery, ShutdownKind, Truncation};

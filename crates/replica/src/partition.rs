@@ -1,6 +1,6 @@
 //! One partition that this node hosts: its log, who leads it, and who waits for it.
 
-use crate::{Waiting, Wake};
+use crate::{SyncTurn, Waiting, Wake};
 use ottla_log::{AppendError, AppendOrigin, Appended, Log, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::{ErrorCode, Uuid};
@@ -44,6 +44,15 @@ impl RequiredAcks {
     }
 }
 
+/// What a record must have reached before it is acknowledged and shown to consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// The page cache: it survives the process, not the machine. Kafka's.
+    Written,
+    /// The medium: somebody syncs the log and tells with [`Partition::synced`].
+    Synced,
+}
+
 /// A request at the wrong node, or with the wrong idea of who leads.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PartitionError {
@@ -81,6 +90,9 @@ pub struct Partition<D: Disk> {
     /// The directory that holds the log.
     pub directory_id: Uuid,
     pub log: Log<D>,
+    pub acknowledgement: Acknowledgement,
+    /// For whoever syncs the log.
+    pub sync_turn: SyncTurn,
     leadership: RwLock<Arc<Leadership>>,
     waiting: Waiting,
 }
@@ -93,6 +105,7 @@ impl<D: Disk> Partition<D> {
         index: i32,
         directory_id: Uuid,
         log: Log<D>,
+        acknowledgement: Acknowledgement,
         leadership: Leadership,
     ) -> Self {
         let partition = Self {
@@ -101,6 +114,8 @@ impl<D: Disk> Partition<D> {
             index,
             directory_id,
             log,
+            acknowledgement,
+            sync_turn: SyncTurn::default(),
             leadership: RwLock::new(Arc::new(leadership)),
             waiting: Waiting::default(),
         };
@@ -136,7 +151,11 @@ impl<D: Disk> Partition<D> {
         let now = self.leadership();
         if now.is_leader && before.is_none_or(|before| before.leader_epoch != now.leader_epoch || !before.is_leader) {
             self.log.assign_epoch_start_offset(LeaderEpoch(now.leader_epoch), self.log.log_end_offset());
-            self.advance_high_watermark(&now);
+            let limit = match self.acknowledgement {
+                Acknowledgement::Written => Offset(i64::MAX),
+                Acknowledgement::Synced => self.log.recovery_point(),
+            };
+            self.raise_high_watermark(&now, limit);
         }
     }
 
@@ -157,7 +176,8 @@ impl<D: Disk> Partition<D> {
         }
     }
 
-    /// Appends as the leader and wakes whoever waits for records.
+    /// Appends as the leader and wakes whoever waits for records. Where acknowledgements wait for a sync, nothing is to be
+    /// seen yet: somebody has to see to the sync.
     pub fn append(
         &self,
         batches: &[u8],
@@ -173,23 +193,38 @@ impl<D: Disk> Partition<D> {
         }
         let epoch = LeaderEpoch(leadership.leader_epoch);
         let appended = self.log.append_as_leader(batches, origin, epoch, now, scratch)?;
-        self.log.sync_if_many().map_err(AppendError::Log)?;
-        self.advance_high_watermark(&leadership);
-        self.waiting.wake_all();
+        if self.acknowledgement == Acknowledgement::Written {
+            let limit = self.log.sync_if_many().map_err(AppendError::Log)?;
+            self.raise_high_watermark(&leadership, limit);
+            self.waiting.wake_all();
+        }
         Ok(appended)
     }
 
-    /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends.
-    fn advance_high_watermark(&self, leadership: &Leadership) {
+    /// The log was synced: what is durable counts, and whoever waits for it looks again.
+    pub fn synced(&self) {
+        if self.acknowledgement == Acknowledgement::Synced {
+            self.raise_high_watermark(&self.leadership(), self.log.recovery_point());
+        }
+        self.waiting.wake_all();
+    }
+
+    /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends, or as it
+    /// syncs.
+    fn raise_high_watermark(&self, leadership: &Leadership, limit: Offset) {
         if leadership.isr.len() <= 1 {
-            self.log.raise_high_watermark_to_end();
+            self.log.raise_high_watermark(limit);
         }
     }
 
-    /// Whether all up to `offset` is committed.
+    /// Whether all below `offset` is acknowledged to who asked for this much.
     #[must_use]
-    pub fn is_committed(&self, offset: Offset) -> bool {
-        self.log.high_watermark() >= offset
+    pub fn is_acknowledged(&self, offset: Offset, acks: RequiredAcks) -> bool {
+        match (acks, self.acknowledgement) {
+            (RequiredAcks::None, _) | (RequiredAcks::Leader, Acknowledgement::Written) => true,
+            (RequiredAcks::Leader, Acknowledgement::Synced) => self.log.recovery_point() >= offset,
+            (RequiredAcks::All, _) => self.log.high_watermark() >= offset,
+        }
     }
 
     /// Lists a request that waits for this partition to move on. It must look once more before it sleeps.

@@ -6,6 +6,7 @@
 
 mod assignments;
 mod cleaner;
+mod commit;
 mod coordinators;
 mod directories;
 mod host;
@@ -16,6 +17,7 @@ mod published;
 mod quorum;
 mod quorum_files;
 mod quotas;
+mod recovery;
 mod settings;
 mod start;
 mod step;
@@ -25,15 +27,16 @@ mod upkeep;
 
 pub use cleaner::CleanerWorker;
 pub(crate) use cleaner::check_change as check_cleaner_change;
+pub(crate) use commit::Committer;
+pub use commit::SYNCS_AT_ONCE;
 use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
-pub use host::{Host, Job};
+pub use host::{Host, Job, Work};
 pub use published::Published;
 pub(crate) use quotas::NodeQuotas;
 pub use quotas::QuotaWindows;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
 pub(crate) use step::{Decided, Desk, Operation, QuorumChange};
-pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;
 use crate::request::{Answer, Connection, Now, Worker};
@@ -99,7 +102,8 @@ pub struct Node<D: Disk> {
     pub(crate) sessions: Mutex<FetchSessions>,
     producer_ids: Arc<Mutex<ProducerIds>>,
     assignments: Arc<Mutex<Assignments>>,
-    pub(crate) coordinators: Coordinators<D>,
+    pub(crate) coordinators: Arc<Coordinators<D>>,
+    pub(crate) committer: Arc<Committer<D>>,
     cleaners: cleaner::Cleaners,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,

@@ -2,9 +2,10 @@
 //! elections; authorizer and configurations with the image, since a request reads all of them as one.
 
 use super::directories::Directory;
+use super::recovery::Progress;
 use super::step::ControllerState;
 use super::topic_config::{log_config, topic_config};
-use super::{Authorization, Node, Published};
+use super::{Authorization, Node, Published, Work};
 use crate::request::Now;
 use ottla_log::directory::TopicPartition;
 use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId};
@@ -16,6 +17,14 @@ use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, St
 use ottla_wire::Uuid;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// A log that lies on disk.
+#[derive(Clone)]
+struct Found {
+    name: TopicPartition,
+    topic_id: Uuid,
+    config: Arc<LogConfig>,
+}
 
 impl<D: Disk> Node<D> {
     /// Publishes what was committed, unless a transaction is under way.
@@ -116,8 +125,14 @@ impl<D: Disk> Node<D> {
                     None => {
                         let Some((log, directory_id)) = opened.remove(&(topic.id, *index)) else { continue };
                         let name = Arc::clone(&topic.name);
-                        let made = Partition::new(name, topic.id, *index, directory_id, log, leadership);
-                        hosted.insert(*index, Arc::new(made));
+                        let acknowledgement = self.settings().acknowledgement;
+                        let made =
+                            Partition::new(name, topic.id, *index, directory_id, log, acknowledgement, leadership);
+                        let made = Arc::new(made);
+                        if made.log.recovery_point() < made.log.log_end_offset() {
+                            self.committer.found_unsynced(&made);
+                        }
+                        hosted.insert(*index, made);
                     }
                 }
             }
@@ -156,7 +171,7 @@ impl<D: Disk> Node<D> {
         for partition in next.all_hosted() {
             *held.entry(partition.directory_id).or_default() += 1;
         }
-        let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
+        let mut found: BTreeMap<Uuid, Vec<Found>> = BTreeMap::new();
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
             let config = Arc::new(log_config(image, &config, self.settings()));
@@ -167,12 +182,8 @@ impl<D: Disk> Node<D> {
                 let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(*index) };
                 let key = (topic.id, *index);
                 if let Some(directory) = self.directories.holding(&name) {
-                    let (opened, config) = (&opened, Arc::clone(&config));
-                    jobs.push(Box::new(move || {
-                        if let Some(log) = self.open_log(directory, &name, key.0, config, now) {
-                            super::lock(opened).insert(key, (log, directory.id));
-                        }
-                    }));
+                    let config = Arc::clone(&config);
+                    found.entry(directory.id).or_default().push(Found { name, topic_id: topic.id, config });
                 } else if let Some(directory) = self.directory_for(&held, partition.directory_of(self.id)) {
                     *held.entry(directory.id).or_default() += 1;
                     let path = directory.files.partition_path(&name);
@@ -182,38 +193,45 @@ impl<D: Disk> Node<D> {
                 }
             }
         }
-        self.host().run_all(jobs);
+        let directories = self.directories.all.iter();
+        let groups = directories.filter_map(|directory| Some((directory, found.remove(&directory.id)?)));
+        let groups: Vec<_> = groups
+            .map(|(directory, logs)| (directory, Progress::begin(&**self.host(), directory, logs.len()), logs))
+            .collect();
+        let opened_now = &opened;
+        let work = groups.iter().map(|(directory, progress, logs)| {
+            let open = move |log: &'_ Found| -> Work<'_> {
+                let log = log.clone();
+                Box::new(move || {
+                    let key = (log.topic_id, log.name.partition.0);
+                    if let Some(log) = self.open_log(directory, progress, log, now) {
+                        super::lock(opened_now).insert(key, (log, directory.id));
+                    }
+                })
+            };
+            logs.iter().map(open).collect()
+        });
+        self.host().run_all(work.collect());
+        drop(groups);
         opened.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open_log(
-        &self,
-        directory: &Directory<D>,
-        name: &TopicPartition,
-        topic_id: Uuid,
-        config: Arc<LogConfig>,
-        now: Now,
-    ) -> Option<Log<D>> {
-        let (recovery_point, log_start_offset) = directory.checkpointed(name);
+    fn open_log(&self, directory: &Directory<D>, progress: &Progress<'_>, found: Found, now: Now) -> Option<Log<D>> {
+        let Found { name, topic_id, config } = found;
+        let began = self.host().now().instant;
+        let (recovery_point, log_start_offset) = directory.checkpointed(&name);
         let shutdown = if directory.clean.is_some() { ShutdownKind::Clean } else { ShutdownKind::Unclean };
         let topic_id = Some(TopicId(topic_id.0));
         let options = OpenOptions { shutdown, recovery_point, log_start_offset, topic_id, config, now: now.wall };
-        let path = directory.files.partition_path(name);
+        let path = directory.files.partition_path(&name);
         match Log::open(directory.files.disk().clone(), &path, options) {
             Ok((log, recovery)) => {
-                for cut in &recovery.truncations {
-                    tracing::warn!(
-                        "{}: cut at byte {}, {} bytes are gone: {}",
-                        cut.file.display(),
-                        cut.position,
-                        cut.bytes,
-                        cut.reason
-                    );
-                }
+                progress.opened(&name, began, &recovery);
                 Some(log)
             }
             Err(error) => {
                 tracing::error!("partition {name} stays offline: {error}");
+                progress.failed();
                 None
             }
         }

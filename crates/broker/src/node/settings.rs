@@ -2,12 +2,12 @@
 //! the file; here they are final.
 
 use super::QuotaWindows;
-use ottla_metadata::config_defs::BrokerLayers;
+use ottla_metadata::config_defs::{BrokerLayers, own_value};
 use ottla_metadata::controller;
 use ottla_metadata::image::{Configs, Endpoint};
 use ottla_quota::Window;
 use ottla_raft::VoterSet;
-use ottla_replica::SessionLimits;
+use ottla_replica::{Acknowledgement, SessionLimits};
 use ottla_security::{Decision, Principal};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub struct Settings {
     pub session_timeout_ms: u64,
     /// `metadata.log.max.record.bytes.between.snapshots`
     pub snapshot_after_bytes: u64,
+    /// `ottla.log.sync.before.ack`
+    pub acknowledgement: Acknowledgement,
     pub quotas: QuotaWindows,
     pub controller: controller::Settings,
 }
@@ -112,6 +114,10 @@ impl Settings {
             request_timeout_ms: positive(int("request.timeout.ms").into()),
             heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
             session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
+            acknowledgement: match own_value(&file, "ottla.log.sync.before.ack").as_bool() {
+                Some(true) => Acknowledgement::Synced,
+                _ => Acknowledgement::Written,
+            },
             snapshot_after_bytes: positive(long("metadata.log.max.record.bytes.between.snapshots")),
             quotas: QuotaWindows {
                 clients: window("quota.window.size.seconds", "quota.window.num"),

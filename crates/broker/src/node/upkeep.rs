@@ -5,10 +5,9 @@ use super::{Host, Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
 use ottla_log::directory::{Folder, TopicPartition};
-use ottla_log::{Appended, Log, LogError, RemoveJob, SegmentRoll};
+use ottla_log::{Log, LogError, RemoveJob};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
 use ottla_metadata::image::Image;
-use ottla_replica::Partition;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +73,7 @@ impl<D: Disk> Node<D> {
     pub fn sync_old(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
             if let Err(error) = partition.log.sync_if_old(now.wall) {
-                tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
+                self.committer.report(partition, &error);
             }
         }
     }
@@ -132,18 +131,4 @@ impl Remover {
 
 fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-/// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones
-/// along.
-pub(crate) fn sync_if_rolled<D: Disk>(host: &dyn Host, partition: &Arc<Partition<D>>, appended: &Appended) {
-    if appended.roll == SegmentRoll::Stayed {
-        return;
-    }
-    let partition = Arc::clone(partition);
-    host.run(Box::new(move || {
-        if let Err(error) = partition.log.sync() {
-            tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
-        }
-    }));
 }

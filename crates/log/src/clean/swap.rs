@@ -41,7 +41,7 @@ impl<D: Disk> Leftovers<D> {
         match self.disk.sync_dir(&self.dir) {
             // The topic was deleted meanwhile, and its folder goes with all that is in it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            synced => synced.map_err(|error| LogError::fatal("syncing", &self.dir, error))?,
+            synced => synced.map_err(|error| LogError::unsynced(&self.dir, error))?,
         }
         self.unfinished.iter().try_for_each(|path| remove_if_there(&self.disk, path))?;
         Ok(RemoveJob { disk: self.disk, files: self.files })

@@ -89,9 +89,9 @@ impl<D: Disk> TxnIndex<D> {
         if entries.stored < entries.all.len() {
             let file = self.file(place, OpenMode::Create)?;
             let bytes: Vec<u8> = entries.all[entries.stored..].iter().flat_map(AbortedTxn::encode).collect();
-            self.slot.mark_dirty();
-            file.write_at((entries.stored * ENTRY_BYTES) as u64, &[&bytes])
-                .map_err(|error| self.failed("writing", place, error))?;
+            let at = (entries.stored * ENTRY_BYTES) as u64;
+            let written = self.slot.change(&file, |file| file.write_at(at, &[&bytes]));
+            written.map_err(|error| self.failed("writing", place, error))?;
             entries.stored = entries.all.len();
         }
         Ok(())
@@ -126,8 +126,8 @@ impl<D: Disk> TxnIndex<D> {
             entries.all.truncate(kept);
             if kept < entries.stored {
                 let file = self.file(place, OpenMode::ReadWrite)?;
-                self.slot.mark_dirty();
-                file.set_len((kept * ENTRY_BYTES) as u64).map_err(|error| self.failed("truncating", place, error))?;
+                let cut = self.slot.change(&file, |file| file.set_len((kept * ENTRY_BYTES) as u64));
+                cut.map_err(|error| self.failed("truncating", place, error))?;
                 entries.stored = kept;
             }
             Ok(())
@@ -139,8 +139,8 @@ impl<D: Disk> TxnIndex<D> {
         let path = self.path(place);
         if place.disk.exists(&path).map_err(|error| self.failed("reading", place, error))? {
             let file = self.file(place, OpenMode::ReadWrite)?;
-            self.slot.mark_dirty();
-            file.set_len(0).map_err(|error| self.failed("truncating", place, error))?;
+            let cut = self.slot.change(&file, |file| file.set_len(0));
+            cut.map_err(|error| self.failed("truncating", place, error))?;
         }
         *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Some(Entries::default());
         Ok(())
