@@ -113,10 +113,12 @@ fn swap_files<D: Disk>(
     let mut files = Vec::new();
     for segment in old {
         for path in KINDS.iter().map(|kind| segment.path(place, kind)) {
-            if place.disk.exists(&path).map_err(doing("reading", &path))? {
-                let deleted = with_suffix(&path, DELETED);
-                rename(place, &path, &deleted)?;
-                files.push(deleted);
+            let deleted = with_suffix(&path, DELETED);
+            match place.disk.rename(&path, &deleted) {
+                Ok(()) => files.push(deleted),
+                // Not every segment has every kind.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(doing("renaming", &path)(error)),
             }
         }
     }

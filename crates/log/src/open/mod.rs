@@ -163,7 +163,9 @@ impl<'a, D: Disk> Opening<'a, D> {
                 continue;
             }
             let gap = at > first && self.segments[at].base_offset() > known_end;
-            if gap && (cut || !self.options.config.cleanup_policy.compacts()) {
+            // A log that is not compacted any more may have been before, and compaction makes durable what it leaves.
+            let was_durable = self.segments[at].base_offset() <= self.options.recovery_point.0;
+            if gap && (cut || !(self.options.config.cleanup_policy.compacts() || was_durable)) {
                 // The end of the segment before was lost. Only compaction leaves such gaps by right.
                 self.remove_segments_from(at, &format!("it begins above {known_end}, where the log ends now"))?;
                 break;
