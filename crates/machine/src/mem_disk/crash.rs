@@ -51,6 +51,7 @@ impl State {
         self.generation += 1;
         self.locks.clear();
         self.faults.clear();
+        self.life.set(None);
         self.capacity = None;
         for inode in self.inodes.values_mut() {
             inode.handles = 0;

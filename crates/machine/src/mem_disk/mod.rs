@@ -5,9 +5,11 @@
 //! synced; of the names changed since, a crash keeps a prefix of the changes (a journalling file system keeps their order).
 //! Deliberately absent: permissions beyond the read-only mark, links, and time that passes by itself.
 
+mod broken;
 mod crash;
 mod inode;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -81,6 +83,10 @@ struct State {
     locks: BTreeSet<PathBuf>,
     generation: u64,
     capacity: Option<u64>,
+    /// Directories that fail altogether.
+    broken: BTreeSet<PathBuf>,
+    /// How many uses are left to the process, if that is bounded.
+    life: Cell<Option<u64>>,
     /// For each fault: how many calls still succeed before it strikes.
     faults: BTreeMap<Fault, u64>,
     opened: u64,
@@ -235,6 +241,7 @@ impl Disk for MemDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<MemFile> {
         let mut state = self.state();
+        state.works(path)?;
         let inode = match (state.file(path), mode) {
             (Err(error), OpenMode::Create) if error.kind() == ErrorKind::NotFound => {
                 state.parent_dir(path)?;
@@ -260,6 +267,7 @@ impl Disk for MemDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(from).and_then(|()| state.works(to))?;
         state.strike(Fault::Rename)?;
         let moved = state.entry(from)?;
         state.parent_dir(to)?;
@@ -277,6 +285,7 @@ impl Disk for MemDisk {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         state.file(path)?;
         state.change(NameChange::Remove(path.to_owned()));
         Ok(())
@@ -284,6 +293,7 @@ impl Disk for MemDisk {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         state.dir(path)?;
         if state.entries.keys().any(|p| p.parent() == Some(path)) {
             return Err(ErrorKind::DirectoryNotEmpty.into());
@@ -294,6 +304,7 @@ impl Disk for MemDisk {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let mut missing = Vec::new();
         for ancestor in path.ancestors() {
             match state.entry(ancestor) {
@@ -310,31 +321,39 @@ impl Disk for MemDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         let state = self.state();
+        state.works(path)?;
         state.dir(path)?;
         let inside = state.entries.keys().filter(|p| p.parent() == Some(path));
         Ok(inside.filter_map(|p| p.file_name().map(ToOwned::to_owned)).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state().entry(path).is_ok())
+        let state = self.state();
+        state.works(path)?;
+        Ok(state.entry(path).is_ok())
     }
 
     fn is_dir(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state().entry(path)? == Entry::Dir)
+        let state = self.state();
+        state.works(path)?;
+        Ok(state.entry(path)? == Entry::Dir)
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {
         let state = self.state();
+        state.works(path)?;
         Ok(state.inode(state.file(path)?)?.data.len() as u64)
     }
 
     fn modified_ms(&self, path: &Path) -> io::Result<i64> {
         let state = self.state();
+        state.works(path)?;
         Ok(state.inode(state.file(path)?)?.modified_ms)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         state.strike(Fault::SyncDir)?;
         state.dir(path)?;
         state.sync_names(path);
@@ -344,6 +363,7 @@ impl Disk for MemDisk {
 
     fn set_read_only(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let id = state.file(path)?;
         if let Some(inode) = state.inodes.get_mut(&id) {
             inode.read_only = true;
@@ -374,7 +394,11 @@ impl MemFile {
     /// The state, if the process that opened this file still lives.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.shared);
-        if state.generation == self.generation { Ok(state) } else { Err(io::Error::other("the disk crashed")) }
+        if state.generation != self.generation {
+            return Err(io::Error::other("the disk crashed"));
+        }
+        state.inode_works(self.inode)?;
+        Ok(state)
     }
 
     fn writable_state(&self) -> io::Result<MutexGuard<'_, State>> {
