@@ -11,5 +11,5 @@ pub use fetch_session::{
     CachedPartition, FetchContext, FetchKind, FetchPartition, FetchSessions, FetchTopic, PartitionAnswer, SessionError,
     SessionLimits,
 };
-pub use partition::{Leadership, Partition, PartitionError, RequiredAcks};
+pub use partition::{Leadership, Located, Partition, PartitionError, RequiredAcks};
 pub use waiting::{Waiting, Wake};

@@ -3,7 +3,7 @@
 use super::{Asker, Decision, owned};
 use crate::node::Desk;
 use crate::request::ListenerKind;
-use ottla_metadata::config_defs::{BrokerScope, validate_broker_update};
+use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, validate_broker_update};
 use ottla_metadata::controller::{ConfigOperation, ConfigOperationKind, Outcome};
 use ottla_metadata::image::{ConfigResource, ConfigResourceKind, Configs};
 use ottla_security::{AclOperation, ResourceType};
@@ -181,10 +181,35 @@ fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiE
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
     let holds_here = named && resource.kind == ConfigResourceKind::Broker;
+    if holds_here && let Some(why) = cordons_unknown(&desk.controller.settings.file, configs) {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, why));
+    }
     match holds_here.then(|| desk.host.check_broker_configs(configs)) {
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }
+}
+
+/// Why `cordoned.log.dirs` cannot be as it is set here: it names what is no log directory.
+fn cordons_unknown(file: &Configs, configs: &Configs) -> Option<String> {
+    const ALL: &str = "*";
+    let (of_file, set) = (BrokerLayers::of_file(file), BrokerLayers::of_file(configs));
+    let own = of_file.value("log.dirs");
+    let own =
+        own.as_list().map_or_else(|| of_file.value("log.dir").as_list().unwrap_or_default().to_vec(), <[_]>::to_vec);
+    let cordoned = set.value("cordoned.log.dirs");
+    let cordoned = cordoned.as_list().unwrap_or_default();
+    if cordoned.iter().any(|dir| dir == ALL) {
+        let alone = cordoned.len() == 1;
+        return (!alone).then(|| "When cordoned.log.dirs is set to *, it must not contain other values".to_owned());
+    }
+    let unknown: Vec<&str> = cordoned.iter().filter(|dir| !own.contains(dir)).map(String::as_str).collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+            unknown.join(", ")
+        )
+    })
 }
 
 fn checked<T>(

@@ -31,15 +31,18 @@ impl<D: Disk> Node<D> {
             }
         }
         self.coordinators.resign_all();
+        self.moves.stop();
         let failed = Mutex::new(BTreeSet::new());
         let published = self.published.load_full();
         let jobs = published.all_hosted().map(|partition| {
             let failed = &failed;
             let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || {
                 partition.wake_waiting();
-                if let Err(error) = partition.log.close() {
-                    tracing::error!("{}-{} is not closed cleanly: {error}", partition.topic, partition.index);
-                    lock(failed).insert(partition.directory_id);
+                for located in [Some(partition.located()), partition.future()].into_iter().flatten() {
+                    if let Err(error) = located.log.close() {
+                        tracing::error!("{}-{} is not closed cleanly: {error}", partition.topic, partition.index);
+                        lock(failed).insert(located.directory_id);
+                    }
                 }
             });
             job
@@ -49,7 +52,7 @@ impl<D: Disk> Node<D> {
             tracing::error!("the metadata log is not closed cleanly: {error}");
         }
         let failed = failed.into_inner().unwrap_or_default();
-        for directory in &self.directories.all {
+        for directory in self.directories.online() {
             let marked = self.checkpoint(directory).and_then(|()| match failed.contains(&directory.id) {
                 true => Ok(()),
                 false => directory.files.write_clean_shutdown(CleanShutdown { broker_epoch: epoch }),

@@ -1,21 +1,21 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
-use super::directories::{Directory, Offsets};
-use super::{Host, Node, lock};
+use super::directories::{Directories, Directory, Offsets};
+use super::{Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
 use ottla_log::directory::{Folder, TopicPartition};
 use ottla_log::{Appended, LogError, SegmentRoll};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
-use ottla_replica::Partition;
+use ottla_replica::{Located, Partition};
 use std::sync::Arc;
 
 impl<D: Disk> Node<D> {
     /// Writes the checkpoints whose content changed. For a thread that may wait; the interval is the shortest of those that
     /// Kafka has for them, `replica.high.watermark.checkpoint.interval.ms`.
     pub fn checkpoint_all(&self) {
-        for directory in &self.directories.all {
-            if let Err(error) = self.checkpoint(directory) {
+        for directory in self.directories.online() {
+            if let Err(error) = self.directories.noting(self.checkpoint(directory)) {
                 tracing::error!("the checkpoints of {} cannot be written: {error}", directory.files.path().display());
             }
         }
@@ -25,16 +25,20 @@ impl<D: Disk> Node<D> {
         let mut recovery_points = Offsets::new();
         let mut log_starts = Offsets::new();
         let mut high_watermarks = Offsets::new();
-        for partition in self.published.load_full().all_hosted().filter(|p| p.directory_id == directory.id) {
+        for partition in self.published.load_full().all_hosted() {
             let name =
                 TopicPartition { topic: Arc::clone(&partition.topic), partition: PartitionIndex(partition.index) };
-            let offsets = partition.log.offsets();
-            recovery_points.insert(name.clone(), partition.log.recovery_point());
-            // As Kafka: only where the log begins above what its first segment says.
-            if offsets.log_start_offset > Offset::ZERO {
-                log_starts.insert(name.clone(), offsets.log_start_offset);
+            // A log that is being moved here counts as the partition's, as in Kafka.
+            let logs = [Some(partition.located()), partition.future()].into_iter().flatten();
+            for Located { log, .. } in logs.filter(|located| located.directory_id == directory.id) {
+                let offsets = log.offsets();
+                recovery_points.insert(name.clone(), log.recovery_point());
+                // As Kafka: only where the log begins above what its first segment says.
+                if offsets.log_start_offset > Offset::ZERO {
+                    log_starts.insert(name.clone(), offsets.log_start_offset);
+                }
+                high_watermarks.insert(name.clone(), offsets.high_watermark);
             }
-            high_watermarks.insert(name, offsets.high_watermark);
         }
         directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
     }
@@ -42,13 +46,19 @@ impl<D: Disk> Node<D> {
     /// Applies retention and forgets producers that are long gone. The interval is `log.retention.check.interval.ms`.
     pub fn clean_up(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            partition.log.remove_expired_producers(now.wall);
-            match partition.log.delete_old_segments(now.wall) {
-                Ok(Some(job)) => self.host().run(Box::new(move || {
-                    if let Err(error) = job.run() {
-                        tracing::error!("old segments cannot be removed: {error}");
-                    }
-                })),
+            let deleted = partition.with_log(|log| {
+                log.remove_expired_producers(now.wall);
+                log.delete_old_segments(now.wall)
+            });
+            match self.directories.noting(deleted) {
+                Ok(Some(job)) => {
+                    let directories = Arc::clone(&self.directories);
+                    self.host().run(Box::new(move || {
+                        if let Err(error) = directories.noting(job.run()) {
+                            tracing::error!("old segments cannot be removed: {error}");
+                        }
+                    }));
+                }
                 Ok(None) => {}
                 Err(error) => tracing::error!("{}-{}: {error}", partition.topic, partition.index),
             }
@@ -58,7 +68,7 @@ impl<D: Disk> Node<D> {
     /// Syncs the logs that `flush.ms` has come for. The interval is `log.flush.scheduler.interval.ms`.
     pub fn sync_old(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            if let Err(error) = partition.log.sync_if_old(now.wall) {
+            if let Err(error) = self.directories.noting(partition.log().sync_if_old(now.wall)) {
                 tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
             }
         }
@@ -70,9 +80,9 @@ impl<D: Disk> Node<D> {
     }
 
     pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
-        let directory = Arc::clone(directory);
+        let (directory, directories) = (Arc::clone(directory), Arc::clone(&self.directories));
         self.host().run(Box::new(move || {
-            if let Err(error) = directory.files.remove(&folder) {
+            if let Err(error) = directories.noting(directory.files.remove(&folder)) {
                 tracing::error!("the folder {} cannot be removed: {error}", folder.name);
             }
         }));
@@ -92,13 +102,17 @@ impl<D: Disk> Node<D> {
 
 /// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones
 /// along.
-pub(crate) fn sync_if_rolled<D: Disk>(host: &dyn Host, partition: &Arc<Partition<D>>, appended: &Appended) {
+pub(crate) fn sync_if_rolled<D: Disk>(
+    directories: &Arc<Directories<D>>,
+    partition: &Arc<Partition<D>>,
+    appended: &Appended,
+) {
     if appended.roll == SegmentRoll::Stayed {
         return;
     }
-    let partition = Arc::clone(partition);
-    host.run(Box::new(move || {
-        if let Err(error) = partition.log.sync() {
+    let (partition, noting) = (Arc::clone(partition), Arc::clone(directories));
+    directories.host().run(Box::new(move || {
+        if let Err(error) = noting.noting(partition.log().sync().map(drop)) {
             tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
         }
     }));

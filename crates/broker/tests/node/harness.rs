@@ -223,8 +223,24 @@ impl Fixture {
         self.starts += 1;
         self.pass(Duration::from_millis(100));
         self.host = Arc::default();
+        self.node = self.begin().unwrap();
+        self.settle();
+    }
+
+    /// Why the node does not start anew.
+    pub fn refused_restart(&mut self) -> String {
+        self.starts += 1;
+        self.begin().err().unwrap().to_string()
+    }
+
+    fn begin(&self) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
         let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
-        self.node = start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now).unwrap();
+        start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now)
+    }
+
+    /// What `log.retention.check.interval.ms` does when it has passed.
+    pub fn clean_up(&self) {
+        self.node.clean_up(self.now);
         self.settle();
     }
 
@@ -258,6 +274,10 @@ impl Fixture {
     /// What `log.flush.scheduler.interval.ms` does when it has passed.
     pub fn sync_old(&self) {
         self.node.sync_old(self.now);
+    }
+
+    pub fn now(&self) -> Now {
+        self.now
     }
 
     pub fn stop(&self) {
