@@ -1,7 +1,7 @@
 //! Copying a log to the one that is to take its place: a chunk at a time, batches as they are, and before each chunk the
 //! copy is cut to what the log in use still holds.
 
-use ottla_log::{AppendError, Log, LogError, MinOneBatch, ReadBound, ReadError, Scratch};
+use ottla_log::{AppendError, Log, LogError, MinOneBatch, ReadBound, ReadError, Scratch, SegmentRoll};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub(super) struct Progress {
     pub bytes: u64,
     /// The copy ends where the log does.
     pub caught_up: bool,
+    /// The copy has begun a segment.
+    pub rolled: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,21 @@ impl MoveError {
     }
 }
 
+/// [`copy_chunk`], and what is full is made durable, as in any log; its files need not stay open then.
+pub(super) fn copy_durably<D: Disk>(
+    current: &Log<D>,
+    future: &Log<D>,
+    leader_epoch: i32,
+    now: Timestamp,
+) -> Result<Progress, MoveError> {
+    let progress = copy_chunk(current, future, leader_epoch, now)?;
+    if progress.rolled {
+        future.sync()?;
+        future.release_files();
+    }
+    Ok(progress)
+}
+
 /// Copies what comes next, and takes over the offsets that readers see.
 pub(super) fn copy_chunk<D: Disk>(
     current: &Log<D>,
@@ -46,17 +63,18 @@ pub(super) fn copy_chunk<D: Disk>(
     align(current, future, now)?;
     let from = future.log_end_offset();
     let mut bytes = Vec::new();
+    let mut rolled = SegmentRoll::Stayed;
     if from < current.log_end_offset() {
         let slice = current.read(from, CHUNK_BYTES, ReadBound::LogEnd, MinOneBatch::Yes)?;
         slice.read_into(&mut bytes).map_err(|error| {
             let (path, source) = (current.dir().to_path_buf(), Arc::new(error));
             LogError::Io { action: "reading", path, source }
         })?;
-        append(current, future, &bytes, leader_epoch, now)?;
+        rolled = append(current, future, &bytes, leader_epoch, now)?;
     }
     follow_offsets(current, future)?;
     let caught_up = future.log_end_offset() == current.log_end_offset();
-    Ok(Progress { bytes: bytes.len() as u64, caught_up })
+    Ok(Progress { bytes: bytes.len() as u64, caught_up, rolled: rolled == SegmentRoll::Rolled })
 }
 
 fn append<D: Disk>(
@@ -65,17 +83,16 @@ fn append<D: Disk>(
     bytes: &[u8],
     leader_epoch: i32,
     now: Timestamp,
-) -> Result<(), MoveError> {
+) -> Result<SegmentRoll, MoveError> {
     let mut scratch = Scratch::default();
     match future.append_as_follower(bytes, LeaderEpoch(leader_epoch), now, &mut scratch) {
         // The log begins in the middle of its first batch: records were deleted up to there.
         Err(AppendError::UnexpectedOffset { first, expected }) if first < expected && future.size() == 0 => {
             future.truncate_fully_and_start_at(first, Some(current.log_start_offset().min(first)))?;
-            future.append_as_follower(bytes, LeaderEpoch(leader_epoch), now, &mut scratch)?;
+            Ok(future.append_as_follower(bytes, LeaderEpoch(leader_epoch), now, &mut scratch)?.roll)
         }
-        appended => drop(appended?),
+        appended => Ok(appended?.roll),
     }
-    Ok(())
 }
 
 /// Cuts the copy where it is no part of the log: what the log lost at its end, by the epochs of both, and a gap that the

@@ -4,7 +4,7 @@
 //! folders are renamed: the log's to `-delete`, and only then the copy's to the partition's name. So whenever the node is
 //! killed, a start finds the log, or the copy alone in the directory that the metadata names, which is complete then.
 
-use super::copy::{CHUNK_BYTES, MoveError, Progress, copy_chunk, follow_offsets};
+use super::copy::{CHUNK_BYTES, MoveError, Progress, copy_chunk, copy_durably, follow_offsets};
 use super::{Node, key, lock, name};
 use crate::request::Now;
 use ottla_log::LogError;
@@ -27,7 +27,7 @@ impl<D: Disk> Node<D> {
         let mut bytes = 0;
         for _ in 0..ROUNDS {
             let epoch = partition.leadership().leader_epoch;
-            let done = copy_chunk(&partition.log(), &future.log, epoch, now.wall)?;
+            let done = copy_durably(&partition.log(), &future.log, epoch, now.wall)?;
             bytes += done.bytes;
             if done.caught_up {
                 break;
@@ -39,7 +39,7 @@ impl<D: Disk> Node<D> {
             let moves = lock(&self.moves.0);
             let is_current = moves.moving.get(&key(partition)).is_some_and(|one| one.number == number);
             if moves.is_stopped || !is_current {
-                return Ok(Progress { bytes, caught_up: true });
+                return Ok(Progress { bytes, caught_up: true, rolled: false });
             }
             partition.replace_log(|current, future| self.exchange(partition, current, future, &folder, now.wall))?
         };
@@ -47,7 +47,7 @@ impl<D: Disk> Node<D> {
             lock(&self.moves.0).moving.remove(&key(partition));
             self.settle_move(partition, &before, folder);
         }
-        Ok(Progress { bytes, caught_up: true })
+        Ok(Progress { bytes, caught_up: true, rolled: false })
     }
 
     /// True: the names are exchanged. Nobody changes the log meanwhile.

@@ -375,7 +375,7 @@ impl<D: Disk> Node<D> {
             Task::Copy => match partition.future() {
                 Some(future) => {
                     let epoch = partition.leadership().leader_epoch;
-                    partition.look_up(|current| copy::copy_chunk(current, &future.log, epoch, now.wall))
+                    partition.look_up(|current| copy::copy_durably(current, &future.log, epoch, now.wall))
                 }
                 None => Ok(Progress::default()),
             },
