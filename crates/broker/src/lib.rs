@@ -6,6 +6,8 @@ mod controller;
 mod node;
 mod request;
 
-pub use node::{Authorization, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, Settings, StartError};
+pub use node::{
+    Authorization, CleanerWorker, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, Settings, StartError,
+};
 pub use ottla_replica::Wake;
 pub use request::{Answer, Connection, ListenerKind, Now, Parked, Reply, Worker};

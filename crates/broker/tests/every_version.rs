@@ -25,6 +25,8 @@ impl Host for Inline {
         job();
     }
 
+    fn run_after(&self, _delay: std::time::Duration, _job: Job) {}
+
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
         jobs.into_iter().for_each(|job| job());
     }

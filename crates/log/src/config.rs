@@ -4,7 +4,7 @@
 use ottla_wire::batch::{Compression, TimestampType};
 
 /// Settings of one log; replaced as a whole at run time ([`crate::Log::set_config`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`
     pub segment_bytes: u32,
@@ -14,6 +14,8 @@ pub struct LogConfig {
     pub segment_jitter_ms: i64,
     /// `segment.index.bytes`
     pub segment_index_bytes: u32,
+    /// `preallocate`: whether the room of a whole segment is reserved when it is begun.
+    pub preallocate: bool,
     /// `index.interval.bytes`
     pub index_interval_bytes: u32,
     /// `max.message.bytes`: the largest batch, after compression.
@@ -24,6 +26,7 @@ pub struct LogConfig {
     pub compression: CompressionPolicy,
     /// `cleanup.policy`
     pub cleanup_policy: CleanupPolicy,
+    pub compaction: CompactionConfig,
     /// `message.timestamp.type`
     pub message_timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`
@@ -34,12 +37,27 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative for none.
     pub retention_bytes: i64,
+    /// `file.delete.delay.ms`: how long files stay, set aside, that are no longer part of the log.
+    pub file_delete_delay_ms: i64,
     /// `flush.messages`: the most records that are not synced when an append is done; `i64::MAX` is as many as may be.
     pub flush_messages: i64,
     /// `flush.ms`: how long at the most after a sync the next one is, where somebody asks.
     pub flush_ms: i64,
     /// `producer.id.expiration.ms`, a broker's setting
     pub producer_id_expiration_ms: i64,
+}
+
+/// When a log is compacted that is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`
+    pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`; `i64::MAX` for none.
+    pub max_lag_ms: i64,
+    /// `delete.retention.ms`: how long tombstones and markers stay once nothing is left of what they end.
+    pub delete_retention_ms: i64,
 }
 
 /// What happens to the compression that a producer chose.
@@ -63,6 +81,17 @@ pub enum CleanupPolicy {
     None,
 }
 
+impl Default for CompactionConfig {
+    fn default() -> CompactionConfig {
+        CompactionConfig {
+            min_cleanable_dirty_ratio: 0.5,
+            min_lag_ms: 0,
+            max_lag_ms: i64::MAX,
+            delete_retention_ms: 86_400_000,
+        }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> LogConfig {
         LogConfig {
@@ -70,16 +99,19 @@ impl Default for LogConfig {
             segment_ms: 7 * 24 * 3_600_000,
             segment_jitter_ms: 0,
             segment_index_bytes: 10 << 20,
+            preallocate: false,
             index_interval_bytes: 4096,
             max_message_bytes: 1_048_588,
             max_decompressed_message_bytes: 2_147_483_639,
             compression: CompressionPolicy::Producer,
             cleanup_policy: CleanupPolicy::Delete,
+            compaction: CompactionConfig::default(),
             message_timestamp_type: TimestampType::CreateTime,
             message_timestamp_before_max_ms: i64::MAX,
             message_timestamp_after_max_ms: 3_600_000,
             retention_ms: 7 * 24 * 3_600_000,
             retention_bytes: -1,
+            file_delete_delay_ms: 60_000,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             producer_id_expiration_ms: 86_400_000,

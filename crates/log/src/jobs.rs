@@ -23,7 +23,8 @@ pub struct SyncJob<D: Disk> {
     depth: SyncDepth,
 }
 
-/// Removes the files of segments that are no longer part of the log.
+/// Sets the files of segments aside that are no longer part of the log: each gets the suffix `.deleted`, with which no start
+/// takes it for the log's. [`DeleteJob::run`] gives what removes them, after `file.delete.delay.ms`.
 pub struct DeleteJob<D: Disk> {
     disk: D,
     dir: Arc<Path>,
@@ -52,16 +53,35 @@ impl<D: Disk> SyncJob<D> {
     }
 }
 
-impl<D: Disk> DeleteJob<D> {
+/// Removes the files that a [`DeleteJob`] has set aside.
+pub struct RemoveJob<D: Disk> {
+    pub(crate) disk: D,
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl<D: Disk> RemoveJob<D> {
+    /// A file that is gone meanwhile, with its folder, is no error.
     pub fn run(&self) -> Result<(), LogError> {
+        self.files.iter().try_for_each(|path| remove_if_there(&self.disk, path))
+    }
+}
+
+impl<D: Disk> DeleteJob<D> {
+    pub fn run(&self) -> Result<RemoveJob<D>, LogError> {
         let place = Place { disk: &self.disk, dir: &self.dir };
+        let mut files = Vec::new();
         for segment in &self.segments {
-            remove_segment_files(place, segment)?;
+            files.extend(set_segment_files_aside(place, segment)?);
         }
         for offset in &self.snapshots {
-            remove_if_there(&self.disk, &offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT))?;
+            let path = offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT);
+            match self.disk.rename(&path, &with_suffix(&path, DELETED)) {
+                Ok(()) => files.push(with_suffix(&path, DELETED)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(doing("renaming", &path)(error)),
+            }
         }
-        Ok(())
+        Ok(RemoveJob { disk: self.disk.clone(), files })
     }
 
     /// The bytes that the segments hold.
@@ -72,6 +92,11 @@ impl<D: Disk> DeleteJob<D> {
 
 /// Removes a segment's files: all are renamed first, so that a crash does not leave a log file without its indexes.
 pub(crate) fn remove_segment_files<D: Disk>(place: Place<'_, D>, segment: &Segment<D>) -> Result<(), LogError> {
+    let set_aside = set_segment_files_aside(place, segment)?;
+    set_aside.iter().try_for_each(|path| remove_if_there(place.disk, path))
+}
+
+fn set_segment_files_aside<D: Disk>(place: Place<'_, D>, segment: &Segment<D>) -> Result<Vec<PathBuf>, LogError> {
     let removing = |error| LogError::io("removing", &segment.path(place, crate::file_names::LOG), error);
     let mut renamed: Vec<PathBuf> = Vec::new();
     for path in segment.files(place).map_err(removing)? {
@@ -79,7 +104,7 @@ pub(crate) fn remove_segment_files<D: Disk>(place: Place<'_, D>, segment: &Segme
         place.disk.rename(&path, &target).map_err(doing("renaming", &path))?;
         renamed.push(target);
     }
-    renamed.iter().try_for_each(|path| remove_if_there(place.disk, path))
+    Ok(renamed)
 }
 
 impl<D: Disk> Log<D> {
@@ -226,6 +251,7 @@ impl<D: Disk> Log<D> {
     /// Takes the first `count` of these segments off the log, which has more than that.
     fn take_off(&self, state: &mut State, segments: &Segments<D>, count: usize) -> Result<DeleteJob<D>, LogError> {
         let removed = segments[..count].to_vec();
+        self.note_cut();
         let start = {
             let mut view = self.view();
             let kept: Vec<_> = view.segments.iter().skip(count).cloned().collect();
@@ -264,6 +290,7 @@ impl<D: Disk> Log<D> {
         }
         let recovery_point = self.sync_to(SyncDepth::All)?;
         self.state().status = Status::Offline;
+        self.note_cut();
         self.release_files();
         Ok(recovery_point)
     }

@@ -4,10 +4,12 @@
 //! [`Log::delete_old_segments`]) do what may wait for the disk. [`directory`] is a whole `log.dir`: its lock, marks and
 //! checkpoints, and the folders in it. The formats are told in `docs/formats/log.md` and `docs/formats/checkpoints.md`.
 //!
-//! Deliberately absent: replication (the caller moves the high watermark), the verification of transactions, compaction,
-//! and any thread or clock: time is an argument, and what may wait is a job that the caller runs where it likes.
+//! A log that is to be compacted is cleaned step by step: [`Log::cleanable`], [`Log::plan_cleaning`], [`CleanJob::step`].
+//!
+//! Deliberately absent: replication (the caller moves the high watermark), the verification of transactions, and any thread or clock: time is an argument, and what may wait is a job that the caller runs where it likes.
 
 mod append;
+mod clean;
 mod config;
 pub mod directory;
 mod epochs;
@@ -28,10 +30,11 @@ mod segment;
 mod truncate;
 
 pub use append::{AppendOrigin, AppendOutcome, Appended, Scratch, SegmentRoll};
-pub use config::{CleanupPolicy, CompressionPolicy, LogConfig};
+pub use clean::{CleanJob, CleanStats, CleanStep, Cleanable, CleanerBuffers, CleanerLimits, Leftovers, Replacement};
+pub use config::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig};
 pub use epochs::{EpochEnd, EpochEntry, LeaderEpochs};
 pub use error::{AppendError, LogError, OffsetOutOfRange, ReadError, RecordError, RecordErrorReason};
-pub use jobs::{DeleteJob, SyncJob};
+pub use jobs::{DeleteJob, RemoveJob, SyncJob};
 pub use log::{Log, LogOffsets, OffsetMetadata, TopicId};
 pub use lookup::TimestampOffset;
 pub use open::{OpenOptions, Recovery, ShutdownKind, Truncation};

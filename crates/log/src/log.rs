@@ -5,6 +5,7 @@
 //! order state, epochs, view, segment. A log that has no record has no file open, and need not have a folder.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
@@ -50,6 +51,11 @@ pub(crate) struct Inner<D: Disk> {
     view: Mutex<View<D>>,
     pub(crate) epochs: Mutex<LeaderEpochs>,
     state: Mutex<State>,
+    /// How often segments were taken away or cut, or the log was closed: a cleaning that began before gives up. Raised under
+    /// the state's lock.
+    pub(crate) cuts: AtomicU64,
+    /// How often cleaning has put other segments in place of those that readers may still look at.
+    pub(crate) replacements: AtomicU64,
 }
 
 pub(crate) type Segments<D> = Arc<Vec<Arc<Segment<D>>>>;
@@ -129,6 +135,8 @@ impl<D: Disk> Log<D> {
             view: Mutex::new(view),
             epochs: Mutex::new(epochs),
             state: Mutex::new(state),
+            cuts: AtomicU64::new(0),
+            replacements: AtomicU64::new(0),
         };
         Log { inner: Arc::new(inner) }
     }
@@ -297,6 +305,11 @@ impl<D: Disk> Log<D> {
             Status::Online => Ok(()),
             Status::Offline => Err(LogError::Offline { path: self.dir().to_path_buf() }),
         }
+    }
+
+    /// Segments are about to be taken away or cut.
+    pub(crate) fn note_cut(&self) {
+        self.inner.cuts.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn publish_first_unstable(&self, state: &State) {

@@ -23,6 +23,14 @@ impl<D: Disk> Log<D> {
         timestamp: Timestamp,
         codecs: &mut Codecs,
     ) -> Result<Option<TimestampOffset>, LogError> {
+        self.unless_replaced(|| self.offset_for_timestamp_once(timestamp, codecs))
+    }
+
+    fn offset_for_timestamp_once(
+        &self,
+        timestamp: Timestamp,
+        codecs: &mut Codecs,
+    ) -> Result<Option<TimestampOffset>, LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         let (segments, start) = {
@@ -48,6 +56,10 @@ impl<D: Disk> Log<D> {
 
     /// The first record that has the largest timestamp of the log (KIP-734); `None` if no record has one. A job.
     pub fn offset_of_max_timestamp(&self, codecs: &mut Codecs) -> Result<Option<TimestampOffset>, LogError> {
+        self.unless_replaced(|| self.offset_of_max_timestamp_once(codecs))
+    }
+
+    fn offset_of_max_timestamp_once(&self, codecs: &mut Codecs) -> Result<Option<TimestampOffset>, LogError> {
         let dir = self.dir();
         let place = self.place(&dir);
         let segments = self.segments();

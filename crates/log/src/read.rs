@@ -1,6 +1,7 @@
 //! Reading: an offset becomes a stretch of a file, which the caller sends or reads; no bytes are touched here but headers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ottla_machine::{Disk, DiskFile, Offset, ProducerId};
 
@@ -68,6 +69,27 @@ impl<D: Disk> Log<D> {
     ///
     /// An offset at or above the bound and not above the log's end gives an empty slice, as does an empty log.
     pub fn read(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        bound: ReadBound,
+        min_one: MinOneBatch,
+    ) -> Result<FetchedSlice<D::File>, ReadError> {
+        self.unless_replaced(|| self.read_once(offset, max_bytes, bound, min_one))
+    }
+
+    /// Reads again if it failed while cleaning replaced segments: the files of those may be gone.
+    pub(crate) fn unless_replaced<T, E>(&self, mut read: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        loop {
+            let before = self.inner.replacements.load(Ordering::Acquire);
+            let done = read();
+            if done.is_ok() || before == self.inner.replacements.load(Ordering::Acquire) {
+                return done;
+            }
+        }
+    }
+
+    fn read_once(
         &self,
         offset: Offset,
         max_bytes: usize,

@@ -81,6 +81,7 @@ impl<D: Disk> Log<D> {
         let dir = self.dir();
         let place = self.place(&dir);
         let segments = self.segments();
+        self.note_cut();
         let last = floor_segment(&segments, offset.0);
         let (kept, removed) = segments.split_at(last + 1);
         let active = &kept[last];
@@ -134,6 +135,7 @@ impl<D: Disk> Log<D> {
         let dir = self.dir();
         let place = self.place(&dir);
         let segments = self.segments();
+        self.note_cut();
         {
             let mut view = self.view();
             *view = crate::log::View::empty_at(offset.0);

@@ -44,6 +44,9 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// When the file was last written, in Unix milliseconds.
     fn modified_ms(&self, path: &Path) -> io::Result<i64>;
 
+    /// Says of a file that it was last written then: one that replaces others keeps their age.
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()>;
+
     /// Makes the names in this directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 

@@ -54,7 +54,8 @@ fn opening<D: Disk>(disk: &D, root: &Path) -> io::Result<()> {
     disk.open(&path, OpenMode::ReadWrite)?.write_at(0, &[b"K"])?;
     assert_eq!(disk.read(&path)?, b"Kept");
     assert_eq!(disk.file_len(&path)?, 4);
-    disk.modified_ms(&path)?;
+    disk.set_modified_ms(&path, 1_234_567)?;
+    assert_eq!(disk.modified_ms(&path)?, 1_234_567);
     disk.remove_file(&path)
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -56,6 +56,8 @@ struct Held {
     address: IpAddr,
     last_active: AtomicU64,
     told_to_go: Notify,
+    /// Why.
+    reason: OnceLock<&'static str>,
 }
 
 /// A connection's place; dropped, it is free.
@@ -86,6 +88,19 @@ impl Admission {
     pub(crate) fn new(listeners: impl IntoIterator<Item = Arc<str>>) -> Arc<Self> {
         let listeners = listeners.into_iter().map(|name| (name, OfListener::default())).collect();
         Arc::new(Self { state: Mutex::new(State { listeners, ..State::default() }), changed: Notify::new() })
+    }
+
+    /// Counts a listener that was not there at the start.
+    pub(crate) fn open(&self, listener: &str) {
+        self.lock().listeners.entry(listener.into()).or_default();
+    }
+
+    /// Sends the connections of a listener away that is there no longer.
+    pub(crate) fn close(&self, listener: &str) {
+        let mut state = self.lock();
+        state.listeners.remove(listener);
+        let its = state.held.values().filter(|held| *held.listener == *listener);
+        its.for_each(|held| held.send_away("is closed: its listener is gone"));
     }
 
     /// A place for a connection, when there is one for it.
@@ -198,6 +213,7 @@ impl State {
             address,
             last_active: AtomicU64::new(now.0),
             told_to_go: Notify::new(),
+            reason: OnceLock::new(),
         });
         self.next += 1;
         self.held.insert(self.next, Arc::clone(&held));
@@ -213,7 +229,7 @@ impl State {
         let others = self.held.values().filter(|held| !self.is_exempt(&held.listener, limits));
         let mut quiet: Vec<&Arc<Held>> = others.collect();
         quiet.sort_by_key(|held| held.last_active.load(Ordering::Relaxed));
-        quiet.iter().take(excess).for_each(|held| held.told_to_go.notify_one());
+        quiet.iter().take(excess).for_each(|held| held.send_away("was quiet for longest, and makes room for another"));
     }
 }
 
@@ -221,6 +237,13 @@ impl State {
 fn count(rate: &mut Rate, max: usize, limits: &Limits, now: Instant) -> Duration {
     rate.record(1.0, limits.window, now);
     rate.excess(max as f64, limits.window, now).min(limits.window.length)
+}
+
+impl Held {
+    fn send_away(&self, reason: &'static str) {
+        let _ = self.reason.set(reason);
+        self.told_to_go.notify_one();
+    }
 }
 
 impl Place {
@@ -233,7 +256,7 @@ impl Place {
         tokio::select! {
             () = serving => {}
             () = self.held.told_to_go.notified() => {
-                tracing::info!("a connection of {} was quiet for longest, and makes room for another", self.held.address);
+                tracing::info!("a connection of {} {}", self.held.address, self.held.reason.get().unwrap_or(&"is closed"));
             }
         }
     }

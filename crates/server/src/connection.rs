@@ -7,6 +7,7 @@
 
 use crate::admission::{Activity, Source};
 use crate::budget::{Budget, Share};
+use crate::io_threads::IoThreads;
 use crate::patience::Patience;
 use crate::tls::{Terms, Tls};
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 /// What all connections of a node share.
 pub(crate) struct Shared {
     pub node: Arc<Node<RealDisk>>,
+    pub io: IoThreads,
     pub pool: BufferPool,
     pub budget: Budget,
     pub patience: Patience,

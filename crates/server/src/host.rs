@@ -1,26 +1,30 @@
 //! The threads behind a node: jobs that may wait for the disk, and the controller's step.
 
-use crate::config::{check_dynamic, without_effect};
-use crate::tls::Tls;
+use crate::config::{check_thread_counts, without_effect};
+use crate::doors::{Doors, Set};
 use ottla_broker::{Host, Job};
-use ottla_metadata::config_defs::Configs;
-use std::collections::{BTreeSet, VecDeque};
+use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, Configs};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// What the threads share.
-#[derive(Default)]
 pub(crate) struct Threads {
     jobs: Mutex<JobQueue>,
     job_ready: Condvar,
     controller: Bell,
     timers: Bell,
-    /// How many threads a start or a stop may use at once.
-    parallel: usize,
-    /// The listeners that speak TLS.
-    tls: Vec<Arc<Tls>>,
+    cleaners: Bell,
+    /// How many log directories there are.
+    directories: usize,
+    /// What the program was started with.
+    file: Configs,
+    doors: Arc<Doors>,
+    /// What is set for the broker in the metadata has changed.
+    pub(crate) changed: Notify,
     /// Keys that were set while the node ran and have no effect: each is told once.
     told: Mutex<BTreeSet<String>>,
 }
@@ -28,6 +32,8 @@ pub(crate) struct Threads {
 #[derive(Default)]
 struct JobQueue {
     queue: VecDeque<Job>,
+    /// By the time when they are due.
+    waiting: BTreeMap<Instant, Vec<Job>>,
     closed: bool,
 }
 
@@ -52,8 +58,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(parallel: usize, tls: Vec<Arc<Tls>>) -> Arc<Self> {
-        Arc::new(Self { parallel: parallel.max(1), tls, ..Self::default() })
+    pub(crate) fn new(directories: usize, file: Configs, doors: Arc<Doors>) -> Arc<Self> {
+        Arc::new(Self {
+            jobs: Mutex::default(),
+            job_ready: Condvar::default(),
+            controller: Bell::default(),
+            timers: Bell::default(),
+            cleaners: Bell::default(),
+            directories,
+            file,
+            doors,
+            changed: Notify::new(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// A number of threads, as it is set now.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        let set = self.doors.set();
+        let layers = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        layers.value(key).as_i32().and_then(|count| usize::try_from(count).ok()).unwrap_or(1).max(1)
     }
 
     /// Runs jobs until the queue is closed and empty.
@@ -68,17 +92,30 @@ impl Threads {
                     if jobs.closed {
                         return;
                     }
-                    jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                    let Some(due) = jobs.waiting.first_entry() else {
+                        jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                        continue;
+                    };
+                    let patience = due.key().saturating_duration_since(Instant::now());
+                    if patience.is_zero() {
+                        let due = due.remove();
+                        jobs.queue.extend(due);
+                        self.job_ready.notify_one();
+                    } else {
+                        let waited = self.job_ready.wait_timeout(jobs, patience);
+                        jobs = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    }
                 }
             };
             job();
         }
     }
 
-    /// The controller's thread and the timers' end; the job threads end when they have done what is queued.
+    /// The controller's thread, the timers' and the cleaners' end; the job threads end when they have done what is queued.
     pub(crate) fn close_bells(&self) {
         self.controller.ring(Signal::Closed);
         self.timers.ring(Signal::Closed);
+        self.cleaners.ring(Signal::Closed);
     }
 
     /// Where the controller's thread waits for something to do.
@@ -89,6 +126,11 @@ impl Threads {
     /// Where the timers' thread waits for a sooner deadline.
     pub(crate) fn timers(&self) -> &Bell {
         &self.timers
+    }
+
+    /// Where the threads rest that clean logs.
+    pub(crate) fn cleaners(&self) -> &Bell {
+        &self.cleaners
     }
 
     pub(crate) fn close_jobs(&self) {
@@ -135,12 +177,18 @@ impl Host for Threads {
         self.job_ready.notify_one();
     }
 
+    fn run_after(&self, delay: Duration, job: Job) {
+        let mut jobs = lock(&self.jobs);
+        jobs.waiting.entry(Instant::now() + delay).or_default().push(job);
+        self.job_ready.notify_one();
+    }
+
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
         if jobs.len() < 2 {
             jobs.into_iter().for_each(|job| job());
             return;
         }
-        let threads = self.parallel.min(jobs.len());
+        let threads = (self.count("num.recovery.threads.per.data.dir") * self.directories.max(1)).min(jobs.len());
         let queue = Mutex::new(jobs);
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -164,9 +212,17 @@ impl Host for Threads {
         (host, 0).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 
-    fn check_broker_configs(&self, configs: &Configs) -> Result<(), String> {
-        check_dynamic(configs)?;
-        self.tls.iter().try_for_each(|tls| tls.check(configs))?;
+    fn check_broker_configs(&self, configs: &Configs, scope: BrokerScope) -> Result<(), String> {
+        let set = self.doors.set();
+        let now = BrokerLayers { dynamic: &set.own, dynamic_default: &set.all, file: &self.file };
+        let then = match scope {
+            BrokerScope::OneBroker => BrokerLayers { dynamic: configs, ..now },
+            BrokerScope::ClusterDefault => BrokerLayers { dynamic_default: configs, ..now },
+        };
+        check_thread_counts(now, then)?;
+        if scope == BrokerScope::OneBroker {
+            self.doors.check(configs)?;
+        }
         for key in configs.keys() {
             let Some(why) = without_effect(key) else { continue };
             if lock(&self.told).insert(key.clone()) {
@@ -174,6 +230,11 @@ impl Host for Threads {
             }
         }
         Ok(())
+    }
+
+    fn broker_configs_changed(&self, own: &Arc<Configs>, all: &Arc<Configs>) {
+        self.doors.note(Set { own: Arc::clone(own), all: Arc::clone(all) });
+        self.changed.notify_one();
     }
 
     fn wake_controller(&self) {

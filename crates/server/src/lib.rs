@@ -2,9 +2,12 @@
 
 mod admission;
 mod budget;
+mod cleaners;
 pub mod config;
 mod connection;
+mod doors;
 mod host;
+mod io_threads;
 mod listen;
 mod patience;
 mod run;

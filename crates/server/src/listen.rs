@@ -120,12 +120,17 @@ impl Bound {
                 host: ClientHost::new(ip),
                 activity: place.activity(),
             };
-            match &tls {
-                None => drop(tokio::spawn(place.hold(arrived.serve(Socket::Plain(stream), Principal::anonymous())))),
+            let taken = match &tls {
+                None => shared
+                    .io
+                    .take(stream, |stream| place.hold(arrived.serve(Socket::Plain(stream), Principal::anonymous()))),
                 Some(tls) => {
                     let terms = shared.terms(tls);
-                    tokio::spawn(place.hold(arrived.shake_hands(stream, terms)));
+                    shared.io.take(stream, |stream| place.hold(arrived.shake_hands(stream, terms)))
                 }
+            };
+            if let Err(error) = taken {
+                tracing::debug!("a connection is gone before it began: {error}");
             }
         }
     }

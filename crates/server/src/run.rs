@@ -4,17 +4,17 @@ use crate::admission::{Admission, Source};
 use crate::budget::Budget;
 use crate::config::{NodeConfig, Roles};
 use crate::connection::Shared;
+use crate::doors::{Doors, Service};
 use crate::host::{Threads, Woken};
+use crate::io_threads::{self, IoThreads};
 use crate::listen::{self, Bound};
 use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
-use crate::tls::Tls;
 use ottla_broker::{ListenerKind, Node, Now, StartError};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,8 +45,9 @@ pub struct Running {
     node: Arc<Node<RealDisk>>,
     runtime: Option<Runtime>,
     threads: Arc<Threads>,
-    /// The controller's thread and the timers'.
+    /// The controller's thread, the timers', and the one that cleans logs.
     loops: Vec<JoinHandle<()>>,
+    shared: Option<Arc<Shared>>,
     jobs: Vec<JoinHandle<()>>,
     failed: Arc<AtomicBool>,
     /// The listeners by name, with the addresses that they have.
@@ -65,22 +66,8 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
 const JOB_THREADS: usize = 2;
 
-fn now() -> Now {
+pub(crate) fn now() -> Now {
     Now { instant: clock::instant(), wall: clock::wall() }
-}
-
-/// The TLS of the listeners that have it; or all that is wrong with their stores.
-fn open_tls(config: &NodeConfig) -> Result<BTreeMap<String, Arc<Tls>>, RunError> {
-    let mut opened = BTreeMap::new();
-    let mut mistakes = Vec::new();
-    for (name, settings) in &config.network.tls {
-        let Some(listener) = config.network.listeners.iter().find(|listener| listener.name == *name) else { continue };
-        match Tls::new(listener, settings.clone(), config.file.clone()) {
-            Ok(tls) => drop(opened.insert(name.clone(), Arc::new(tls))),
-            Err(why) => mistakes.push(why),
-        }
-    }
-    if mistakes.is_empty() { Ok(opened) } else { Err(RunError::Tls(mistakes.join("\n"))) }
 }
 
 /// Starts a node. It serves when this comes back.
@@ -90,7 +77,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     }
     let listener_names: Vec<String> = config.network.listeners.iter().map(|listener| listener.name.clone()).collect();
     let cluster_id = storage::cluster_id(config).map_err(RunError::Storage)?;
-    let mut tls = open_tls(config)?;
+    let doors = Doors::new(config).map_err(RunError::Tls)?;
     // Bound first, so that a port in use is found before anything is written; served last.
     let bound = config.network.listeners.iter().map(|listener| {
         listen::bind(listener, &config.sockets).map_err(|error| RunError::Bind {
@@ -104,28 +91,21 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let ports: Vec<(String, u16)> = bound.iter().map(|b| (b.listener.name.clone(), b.address.port())).collect();
     let settings = node_settings(config, &cluster_id, &ports);
 
-    let positive = |count: i32| usize::try_from(count).unwrap_or(1).max(1);
-    let threads = Threads::new(
-        positive(config.log.num_recovery_threads_per_data_dir) * config.directories.log_dirs.len(),
-        tls.values().cloned().collect(),
-    );
+    let threads = Threads::new(config.directories.log_dirs.len(), config.file.clone(), Arc::clone(&doors));
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(positive(config.sockets.num_io_threads))
-        .thread_name("io")
-        .enable_all()
-        .build()
-        .map_err(RunError::Thread)?;
+    let io_count = threads.count("num.io.threads");
+    let runtime = io_threads::runtime(io_count).map_err(RunError::Thread)?;
     let budget = Budget::new(config.sockets.queued_max_request_bytes);
     let shared = Arc::new(Shared {
         node: Arc::clone(&node),
+        io: IoThreads::new(io_count, runtime.handle().clone()),
         pool: BufferPool::new(budget.bytes_max().map_or(POOL_BYTES, |max| max.min(POOL_BYTES))),
         budget,
         patience: Patience::default(),
         limits: Source {
             node_id: config.identity.node_id.to_string(),
             file: config.file.clone(),
-            listeners: listener_names,
+            listeners: Mutex::new(listener_names),
             inter_broker_listener: config.network.inter_broker_listener_name.clone(),
             last: Mutex::default(),
         },
@@ -143,6 +123,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
         runtime: None,
         threads,
         loops: Vec::new(),
+        shared: None,
         jobs: Vec::new(),
         failed: Arc::default(),
         listeners: bound.iter().map(|b| (b.listener.name.clone(), b.address)).collect(),
@@ -151,13 +132,16 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     running.start_threads(config)?;
     let (of_controller, of_broker): (Vec<Bound>, Vec<Bound>) =
         bound.into_iter().partition(|bound| config.network.is_controller_listener(&bound.listener.name));
-    for (kind, bound) in [(ListenerKind::Controller, of_controller), (ListenerKind::Broker, of_broker)] {
-        let admission = Admission::new(bound.iter().map(|bound| bound.listener.name.as_str().into()));
-        for bound in bound {
-            let tls = tls.remove(&bound.listener.name);
-            runtime.spawn(bound.serve(Arc::clone(&shared), kind, Arc::clone(&admission), tls));
-        }
-    }
+    let service = |bound: &[Bound]| Service {
+        shared: Arc::clone(&shared),
+        runtime: runtime.handle().clone(),
+        admission: Admission::new(bound.iter().map(|bound| bound.listener.name.as_str().into())),
+    };
+    let (controllers, brokers) = (service(&of_controller), service(&of_broker));
+    of_controller.into_iter().for_each(|bound| doors.serve(bound, ListenerKind::Controller, &controllers));
+    of_broker.into_iter().for_each(|bound| doors.serve(bound, ListenerKind::Broker, &brokers));
+    running.follow_configs(&runtime, doors, brokers);
+    running.shared = Some(Arc::clone(&shared));
     runtime.spawn(async move {
         let mut timer = tokio::time::interval(POOL_TRIM_INTERVAL);
         loop {
@@ -202,18 +186,41 @@ impl Running {
             }
         };
         self.loops.push(spawn("timers", Box::new(body))?);
+        if config.log.cleaner_enable && config.log.cleaner_threads > 0 {
+            let (threads, node) = (Arc::clone(&self.threads), Arc::clone(&self.node));
+            self.loops.push(spawn("cleaner-0", Box::new(move || crate::cleaners::run(&node, &threads)))?);
+        }
         Ok(())
+    }
+
+    /// Acts on what the metadata sets for this broker, as it changes: listeners and threads.
+    fn follow_configs(&self, runtime: &Runtime, doors: Arc<Doors>, service: Service) {
+        let threads = Arc::clone(&self.threads);
+        let service = Arc::new(service);
+        runtime.spawn(async move {
+            loop {
+                threads.changed.notified().await;
+                if let Err(error) = service.shared.io.resize(threads.count("num.io.threads")) {
+                    tracing::error!("num.io.threads stays as it was: {error}");
+                }
+                let (doors, service) = (Arc::clone(&doors), Arc::clone(&service));
+                // Names are looked up and stores read there.
+                if tokio::task::spawn_blocking(move || doors.follow(&service)).await.is_err() {
+                    tracing::error!("the listeners could not be changed");
+                }
+            }
+        });
     }
 
     /// What happens now and then, each at its own interval.
     fn start_upkeep(&self, runtime: &Runtime, config: &NodeConfig) {
-        let every = |ms: i64, what: fn(&Node<RealDisk>)| {
+        let from = |delay_ms: i64, period_ms: i64, what: fn(&Node<RealDisk>)| {
             let node = Arc::clone(&self.node);
-            let period = Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
+            let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
+            let (delay, period) = (millis(delay_ms), millis(period_ms));
             runtime.spawn(async move {
-                let mut timer = tokio::time::interval(period);
+                let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + delay, period);
                 timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                timer.tick().await;
                 loop {
                     timer.tick().await;
                     let node = Arc::clone(&node);
@@ -223,12 +230,15 @@ impl Running {
                 }
             });
         };
+        let every = |period_ms: i64, what| from(period_ms, period_ms, what);
         every(config.lifecycle.heartbeat_interval_ms.into(), |node| node.heartbeat());
         every(config.log.high_watermark_checkpoint_interval_ms, |node| node.checkpoint_all());
         if config.log.flush_scheduler_interval_ms < i64::MAX {
             every(config.log.flush_scheduler_interval_ms, |node| node.sync_old(now()));
         }
-        every(config.log.retention_check_interval_ms, |node| node.clean_up(now()));
+        let log = &config.log;
+        from(log.initial_task_delay_ms, log.retention_check_interval_ms, |node| node.clean_up(now()));
+        every(log.producer_id_expiration_check_interval_ms.into(), |node| node.expire_producers(now()));
         every(QUOTA_EXPIRY_INTERVAL_MS, |node| node.expire_quotas(clock::instant()));
     }
 
@@ -247,10 +257,13 @@ impl Running {
         let Some(runtime) = self.runtime.take() else { return };
         // Requests that are being handled end; those that wait are let go.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        if let Some(shared) = self.shared.take() {
+            shared.io.stop(Duration::from_secs(1));
+        }
         self.threads.close_bells();
         for thread in self.loops.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("the controller's thread or the timers' has failed");
+                tracing::error!("the thread of the controller, of the timers or of the cleaner has failed");
             }
         }
         if !self.has_failed() {

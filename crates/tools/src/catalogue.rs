@@ -85,6 +85,7 @@ pub(crate) fn unknown(name: &str) -> String {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::cli::Opt;
     use crate::commands::later::LATER;
     use std::path::Path;
 
@@ -114,6 +115,16 @@ mod tests {
         }
         let written = std::fs::read_to_string(&path).unwrap();
         assert!(written == page(), "docs/commands.md is not what the commands say: see its first lines");
+    }
+
+    #[test]
+    fn each_command_speaks_json() {
+        let has = |options: &[Opt]| options.iter().any(|option| option.name == "json");
+        for tool in TOOLS {
+            let speaks = has(tool.options) || tool.subcommands.iter().any(|sub| has(sub.options));
+            assert!(speaks, "{}", tool.name);
+            assert!(!tool.examples.is_empty() || tool.name == "jmx", "{}", tool.name);
+        }
     }
 
     #[test]

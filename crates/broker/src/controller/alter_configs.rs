@@ -1,7 +1,7 @@
 //! AlterConfigs (0-2), which replaces all of a resource's configurations, and IncrementalAlterConfigs (0-1, KIP-339).
 
 use super::{Asker, Decision, owned};
-use crate::node::Desk;
+use crate::node::{Desk, check_cleaner_change};
 use crate::request::ListenerKind;
 use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, validate_broker_update};
 use ottla_metadata::controller::{ConfigOperation, ConfigOperationKind, Outcome};
@@ -169,22 +169,28 @@ fn operations(configs: &Vec<AlterableConfig<'_>>) -> Result<BTreeMap<String, Con
     Ok(operations)
 }
 
+const fn scope_of(resource: &ConfigResource) -> BrokerScope {
+    if resource.name.is_empty() { BrokerScope::ClusterDefault } else { BrokerScope::OneBroker }
+}
+
 fn check_broker(resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     if resource.kind != ConfigResourceKind::Broker {
         return Ok(());
     }
-    let scope = if resource.name.is_empty() { BrokerScope::ClusterDefault } else { BrokerScope::OneBroker };
-    validate_broker_update(configs, scope).map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
+    validate_broker_update(configs, scope_of(resource))
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))
 }
 
 /// This broker's own configuration or that of all, as it would be, against what only its program knows.
 fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), ApiError> {
     let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
     let holds_here = named && resource.kind == ConfigResourceKind::Broker;
-    if holds_here && let Some(why) = cordons_unknown(&desk.controller.settings.file, configs) {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, why));
-    }
-    match holds_here.then(|| desk.host.check_broker_configs(configs)) {
+    let check = || {
+        cordons_unknown(&desk.controller.settings.file, configs).map_or(Ok(()), Err)?;
+        check_cleaner(desk, resource, configs)?;
+        desk.host.check_broker_configs(configs, scope_of(resource))
+    };
+    match holds_here.then(check) {
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }
@@ -210,6 +216,16 @@ fn cordons_unknown(file: &Configs, configs: &Configs) -> Option<String> {
             unknown.join(", ")
         )
     })
+}
+
+fn check_cleaner(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), String> {
+    let settings = &desk.controller.settings;
+    let now = desk.controller.image.broker_layers(settings.node_id, &settings.file);
+    let then = match resource.name.is_empty() {
+        true => BrokerLayers { dynamic_default: configs, ..now },
+        false => BrokerLayers { dynamic: configs, ..now },
+    };
+    check_cleaner_change(&now, &then)
 }
 
 fn checked<T>(

@@ -3,6 +3,7 @@
 //! A failure is noticed where it happens, by [`Directories::note`], and acted on in the controller's next step
 //! (`offline.rs`): until then who asks is told of the error as it comes.
 
+use super::cleaner::CleanerCheckpoint;
 use super::{Host, Settings, StartError, lock};
 use ottla_log::directory::{
     Checkpoint, CheckpointKind, CleanShutdown, Folder, LogDirectory, MetaProperties, TopicPartition,
@@ -23,6 +24,7 @@ pub(crate) struct Directory<D: Disk> {
     pub id: Uuid,
     pub files: LogDirectory<D>,
     checkpoints: Mutex<[Checkpoint; 3]>,
+    pub(super) cleaner: CleanerCheckpoint,
     /// How the node was stopped last; None: not cleanly.
     pub clean: Option<CleanShutdown>,
     /// What was found at the start and is not opened yet.
@@ -261,8 +263,9 @@ fn opened<D: Disk>(disk: &D, path: &Path, settings: &Settings) -> Result<Directo
     let clean = files.take_clean_shutdown()?;
     let read = |kind| files.checkpoint(kind);
     let checkpoints = Mutex::new([read(KINDS[0])?, read(KINDS[1])?, read(KINDS[2])?]);
+    let cleaner = CleanerCheckpoint::read(&files);
     let found = Mutex::new(files.list()?);
-    Ok(Directory { id, files, checkpoints, clean, found, online: AtomicBool::new(true) })
+    Ok(Directory { id, files, checkpoints, cleaner, clean, found, online: AtomicBool::new(true) })
 }
 
 /// Takes the lock of a directory of this node.

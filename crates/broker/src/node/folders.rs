@@ -59,7 +59,7 @@ impl<D: Disk> Node<D> {
             let mut kept = Vec::new();
             for folder in folders {
                 match folder.state {
-                    FolderState::Deleted => self.remove_later(directory, folder),
+                    FolderState::Deleted => self.remove_later(directory, &image, folder),
                     FolderState::Stray => {
                         tracing::warn!("{} is stray; delete it if nobody needs it", folder_path(directory, &folder));
                     }
@@ -71,7 +71,7 @@ impl<D: Disk> Node<D> {
                             Ok(None) => kept.push(folder),
                             // A copy that was begun and holds nothing yet.
                             Ok(Some(NAMELESS)) if folder.state == FolderState::Future => {
-                                self.remove_later(directory, folder);
+                                self.discard(&image, directory, &folder);
                             }
                             Ok(Some(why)) => self.set_stray(directory, &folder, why),
                             Err(error) => {
@@ -120,6 +120,14 @@ impl<D: Disk> Node<D> {
             true => None,
             false => Some("the partition is not to be on this node"),
         })
+    }
+
+    /// Renames a folder that nobody needs, and removes it later.
+    pub(super) fn discard(&self, image: &Image, directory: &Arc<Directory<D>>, folder: &Folder) {
+        match self.directories.noting(directory.files.set_folder_aside(folder, &self.unique(), FolderState::Deleted)) {
+            Ok(aside) => self.remove_later(directory, image, aside),
+            Err(error) => tracing::error!("the folder {} cannot be set aside: {error}", folder.name),
+        }
     }
 
     pub(super) fn set_stray(&self, directory: &Directory<D>, folder: &Folder, why: &str) {

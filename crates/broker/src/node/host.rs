@@ -1,8 +1,11 @@
 //! What a node asks of whatever runs it: threads for work that may wait, and a word when the controller has something to
 //! do. The simulator answers with queues of its own.
 
+use ottla_metadata::config_defs::BrokerScope;
 use ottla_metadata::image::Configs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Work that may wait for the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -10,6 +13,9 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub trait Host: Send + Sync {
     /// Runs a job soon, elsewhere.
     fn run(&self, job: Job);
+
+    /// Runs a job elsewhere when this time has passed. One that is still waiting when the program ends is not run.
+    fn run_after(&self, delay: Duration, job: Job);
 
     /// Runs all of them, several at once, and comes back when they are done.
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>);
@@ -24,9 +30,12 @@ pub trait Host: Send + Sync {
 
     /// Whether this broker can do with `configs` as all that is set for it, or for all, while it runs; why not, for who
     /// asked. For what only the program knows, such as whether a keystore can be opened.
-    fn check_broker_configs(&self, _configs: &Configs) -> Result<(), String> {
+    fn check_broker_configs(&self, _configs: &Configs, _scope: BrokerScope) -> Result<(), String> {
         Ok(())
     }
+
+    /// What the metadata sets for this broker (`own`) or for all has changed, or is heard of for the first time.
+    fn broker_configs_changed(&self, _own: &Arc<Configs>, _all: &Arc<Configs>) {}
 
     /// [`super::Node::step_controller`] has something to do.
     fn wake_controller(&self);

@@ -5,6 +5,7 @@
 //! partition's append. Readers take none but the image's, which is a load of a pointer.
 
 mod assignments;
+mod cleaner;
 mod coordinators;
 mod directories;
 mod folders;
@@ -26,6 +27,8 @@ mod stop;
 mod topic_config;
 mod upkeep;
 
+pub use cleaner::CleanerWorker;
+pub(crate) use cleaner::check_change as check_cleaner_change;
 use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job};
@@ -136,6 +139,7 @@ pub struct Node<D: Disk> {
     assignments: Arc<Mutex<Assignments>>,
     moves: Moves<D>,
     pub(crate) coordinators: Coordinators<D>,
+    cleaners: cleaner::Cleaners,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,
     pub(crate) quotas: Arc<NodeQuotas>,

@@ -168,7 +168,7 @@ impl<D: Disk> Node<D> {
         let gone = from.files.set_folder_aside(&current.folder, &self.unique(), FolderState::Deleted)?;
         copy.log.rename_folder(&to.files.partition_path(&opening.name))?;
         to.files.sync()?;
-        self.remove_later(from, gone);
+        self.remove_later(from, opening.image, gone);
         tracing::info!("{} takes the place that it was moved to", opening.name);
         Ok(Some(Opened { current: copy, future: None }))
     }

@@ -8,7 +8,7 @@ use crate::request::Now;
 use ottla_log::directory::TopicPartition;
 use ottla_machine::{Disk, PartitionIndex};
 use ottla_metadata::config_defs::TopicConfig;
-use ottla_metadata::image::{self, ConfigResourceKind, Delta, Image, Topic};
+use ottla_metadata::image::{self, ConfigResource, ConfigResourceKind, Delta, Image, Topic};
 use ottla_replica::{Leadership, Located, Partition};
 use ottla_security::{self as security, AclId, AclStore, AllowAll, Authorizer, StandardAuthorizer};
 use ottla_wire::Uuid;
@@ -33,6 +33,13 @@ impl<D: Disk> Node<D> {
         }
         if delta.quotas || before.offset < 0 {
             self.quotas.set(&image.quotas);
+        }
+        if before.offset < 0 || delta.configs.iter().any(|resource| resource.kind == ConfigResourceKind::Broker) {
+            let set = |name: String| {
+                let resource = ConfigResource { kind: ConfigResourceKind::Broker, name };
+                image.configs.get(&resource).cloned().unwrap_or_default()
+            };
+            self.host().broker_configs_changed(&set(self.id.to_string()), &set(String::new()));
         }
         let retired = self.retire_partitions(&mut next, &delta);
         self.host_partitions(&mut next, &image, &delta, now);
@@ -78,7 +85,7 @@ impl<D: Disk> Node<D> {
         let mut retired = Vec::new();
         for (id, topic) in &delta.removed_topics {
             for partition in next.hosted.remove(id).iter().flat_map(|gone| gone.values()) {
-                self.retire(partition, topic);
+                self.retire(partition, &next.image, topic);
                 retired.push(Arc::clone(partition));
             }
         }
@@ -155,13 +162,14 @@ impl<D: Disk> Node<D> {
     }
 
     /// A partition whose topic is deleted: its folder is renamed at once and removed later.
-    fn retire(&self, partition: &Arc<Partition<D>>, topic: &Topic) {
+    fn retire(&self, partition: &Arc<Partition<D>>, image: &Image, topic: &Topic) {
         partition.retire();
         self.cancel_move(partition);
         let Some(directory) = self.directories.with_id(partition.directory_id()) else { return };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: PartitionIndex(partition.index) };
+        self.forget_cleaned(directory, &name);
         match self.directories.noting(partition.log().delete(&directory.files, &name, &self.unique())) {
-            Ok(Some(folder)) => self.remove_later(directory, folder),
+            Ok(Some(folder)) => self.remove_later(directory, image, folder),
             Ok(None) => {}
             Err(error) => tracing::error!("the folder of {name} cannot be set aside for deletion: {error}"),
         }

@@ -63,6 +63,7 @@ impl<D: Disk> Node<D> {
             assignments: Arc::default(),
             moves: Moves::default(),
             coordinators: Coordinators::new(&settings),
+            cleaners: Default::default(),
             creating: Arc::default(),
             quotas: NodeQuotas::new(settings.quotas),
             seed: Mutex::new(seed),

@@ -1,7 +1,7 @@
 //! A topic's configuration as its logs act on it.
 
 use super::Settings;
-use ottla_log::{CleanupPolicy, CompressionPolicy, LogConfig};
+use ottla_log::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig};
 use ottla_metadata::config_defs::{self, TopicConfig};
 use ottla_metadata::image::{ConfigResource, Configs, Image};
 use ottla_wire::batch::{Compression, TimestampType};
@@ -23,6 +23,7 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
         segment_ms: config.segment.ms,
         segment_jitter_ms: config.segment.jitter_ms,
         segment_index_bytes: positive(config.segment.index_bytes),
+        preallocate: config.segment.preallocate,
         index_interval_bytes: positive(config.segment.index_interval_bytes),
         max_message_bytes: positive(config.message.max_bytes),
         max_decompressed_message_bytes: positive(config.message.max_decompressed_bytes),
@@ -33,6 +34,12 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
             (false, true) => CleanupPolicy::Delete,
             (false, false) => CleanupPolicy::None,
         },
+        compaction: CompactionConfig {
+            min_cleanable_dirty_ratio: config.cleaner.min_cleanable_dirty_ratio,
+            min_lag_ms: config.cleaner.min_compaction_lag_ms,
+            max_lag_ms: config.cleaner.max_compaction_lag_ms,
+            delete_retention_ms: config.cleaner.delete_retention_ms,
+        },
         message_timestamp_type: match config.message.timestamp_type {
             config_defs::TimestampType::CreateTime => TimestampType::CreateTime,
             config_defs::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
@@ -41,6 +48,7 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
         message_timestamp_after_max_ms: config.message.timestamp_after_max_ms,
         retention_ms: config.retention.ms,
         retention_bytes: config.retention.bytes,
+        file_delete_delay_ms: config.retention.file_delete_delay_ms,
         flush_messages: config.segment.flush_messages,
         flush_ms: config.segment.flush_ms,
         producer_id_expiration_ms: layers.value("producer.id.expiration.ms").as_i64().unwrap_or(i64::MAX),

@@ -1,14 +1,16 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
 use super::directories::{Directories, Directory, Offsets};
-use super::{Node, lock};
+use super::{Host, Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
 use ottla_log::directory::{Folder, TopicPartition};
-use ottla_log::{Appended, LogError, SegmentRoll};
+use ottla_log::{Appended, Log, LogError, RemoveJob, SegmentRoll};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
+use ottla_metadata::image::Image;
 use ottla_replica::{Located, Partition};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<D: Disk> Node<D> {
     /// Writes the checkpoints whose content changed. For a thread that may wait; the interval is the shortest of those that
@@ -43,20 +45,30 @@ impl<D: Disk> Node<D> {
         directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
     }
 
-    /// Applies retention and forgets producers that are long gone. The interval is `log.retention.check.interval.ms`.
+    /// Forgets producers that have not written for `producer.id.expiration.ms`. The interval is
+    /// `producer.id.expiration.check.interval.ms`.
+    pub fn expire_producers(&self, now: Now) {
+        for partition in self.published.load_full().all_hosted() {
+            partition.with_log(|log| log.remove_expired_producers(now.wall));
+        }
+    }
+
+    /// Applies retention. Logs that are compacted are the cleaner's ([`Node::clean`]): their old segments are not taken from
+    /// under it. The interval is `log.retention.check.interval.ms`.
     pub fn clean_up(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            let deleted = partition.with_log(|log| {
-                log.remove_expired_producers(now.wall);
-                log.delete_old_segments(now.wall)
+            let deleted = partition.with_log(|log| match log.config().cleanup_policy.compacts() {
+                true => Ok(None),
+                false => {
+                    log.delete_old_segments(now.wall).map(|job| job.map(|job| (job, Remover::of(self.host(), log))))
+                }
             });
             match self.directories.noting(deleted) {
-                Ok(Some(job)) => {
+                Ok(Some((job, remover))) => {
                     let directories = Arc::clone(&self.directories);
-                    self.host().run(Box::new(move || {
-                        if let Err(error) = directories.noting(job.run()) {
-                            tracing::error!("old segments cannot be removed: {error}");
-                        }
+                    self.host().run(Box::new(move || match directories.noting(job.run()) {
+                        Ok(job) => remover.remove_later(job),
+                        Err(error) => tracing::error!("old segments cannot be set aside: {error}"),
                     }));
                 }
                 Ok(None) => {}
@@ -79,13 +91,17 @@ impl<D: Disk> Node<D> {
         self.quotas.expire(now);
     }
 
-    pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, folder: Folder) {
+    /// Removes a folder that was renamed for it, after `log.segment.delete.delay.ms`.
+    pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, image: &Image, folder: Folder) {
         let (directory, directories) = (Arc::clone(directory), Arc::clone(&self.directories));
-        self.host().run(Box::new(move || {
+        let layers = image.broker_layers(self.id, &self.settings().file);
+        let delay = millis(layers.value("log.segment.delete.delay.ms").as_i64().unwrap_or(0));
+        let remove = move || {
             if let Err(error) = directories.noting(directory.files.remove(&folder)) {
                 tracing::error!("the folder {} cannot be removed: {error}", folder.name);
             }
-        }));
+        };
+        self.host().run_after(delay, Box::new(remove));
     }
 
     /// Topics that a client named and that may be created on the way. Asked for once, until it is decided.
@@ -98,6 +114,31 @@ impl<D: Disk> Node<D> {
             crate::controller::create_topics::auto_create(self, wanted, asker);
         }
     }
+}
+
+/// Removes files that were set aside, after `file.delete.delay.ms`.
+pub(super) struct Remover {
+    host: Arc<dyn Host>,
+    delay: Duration,
+}
+
+impl Remover {
+    pub fn of<D: Disk>(host: &Arc<dyn Host>, log: &Log<D>) -> Self {
+        Self { host: Arc::clone(host), delay: millis(log.config().file_delete_delay_ms) }
+    }
+
+    pub fn remove_later<D: Disk>(&self, job: RemoveJob<D>) {
+        let remove = move || {
+            if let Err(error) = job.run() {
+                tracing::error!("old segments cannot be removed: {error}");
+            }
+        };
+        self.host.run_after(self.delay, Box::new(remove));
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones

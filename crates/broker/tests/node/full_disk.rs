@@ -60,7 +60,7 @@ fn producers_hear_of_a_full_disk_and_readers_do_not() {
 
 #[test]
 fn deleting_a_topic_makes_room() {
-    let fixture = Fixture::new();
+    let mut fixture = Fixture::new();
     fixture.create_topic("old", 1);
     for _ in 0..50 {
         fixture.produce(&fixture.admin, "old", 0, &[1; 1000]);
@@ -72,6 +72,8 @@ fn deleting_a_topic_makes_room() {
     // The deletion itself needs a little in the metadata log.
     fixture.disk.set_capacity(Some(room + 4096));
     assert_eq!(fixture.delete_topic("old"), 0);
+    // Files stay for log.segment.delete.delay.ms.
+    fixture.pass(Duration::from_secs(60));
     fixture.disk.set_capacity(Some(room));
     assert_eq!(fixture.produce(&fixture.admin, "new", 0, b"again"), (0, acknowledged.len() as i64));
     assert_eq!(fixture.read_all("new", 0).len(), acknowledged.len() + 1);

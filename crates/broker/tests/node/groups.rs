@@ -15,7 +15,12 @@ use ottla_wire::{ApiKey, ErrorCode};
 use std::time::Duration;
 
 fn fixture() -> Fixture {
-    let fixture = Fixture::with(ottla_broker::Authorization::None, &[("group.initial.rebalance.delay.ms", "0")]);
+    fixture_with(&[])
+}
+
+fn fixture_with(file: &[(&str, &str)]) -> Fixture {
+    let file: Vec<(&str, &str)> = file.iter().copied().chain([("group.initial.rebalance.delay.ms", "0")]).collect();
+    let fixture = Fixture::with(ottla_broker::Authorization::None, &file);
     // Looking for the coordinator creates the topic of offsets.
     for expected in [ErrorCode::CoordinatorNotAvailable, ErrorCode::None] {
         let request = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
@@ -119,35 +124,70 @@ fn members_join_are_assigned_and_are_missed_when_they_fall_silent() {
     assert_eq!(beat(&fixture, &bob, &bob_id, 2), ErrorCode::UnknownMemberId.code());
 }
 
+fn commit(fixture: &Fixture, offset: i64, metadata: &str) {
+    let partition = OffsetCommitRequestPartition {
+        committed_offset: offset,
+        committed_leader_epoch: -1,
+        committed_metadata: Some(metadata.into()),
+        ..Default::default()
+    };
+    let topic = OffsetCommitRequestTopic { name: "events".into(), partitions: vec![partition], ..Default::default() };
+    let request = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let reply = fixture.ask(ApiKey::OffsetCommit, 8, &request);
+    let response: OffsetCommitResponse<'_> = reply.read();
+    assert_eq!(response.topics[0].partitions[0].error_code, 0);
+}
+
+fn committed(fixture: &Fixture) -> i64 {
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+    let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
+    let reply = fixture.ask(ApiKey::OffsetFetch, 8, &request);
+    let response: OffsetFetchResponse<'_> = reply.read();
+    let found = &response.groups[0];
+    assert_eq!(found.error_code, 0);
+    found.topics[0].partitions[0].committed_offset
+}
+
 #[test]
 fn committed_offsets_survive_a_clean_stop_and_a_kill() {
     let mut fixture = fixture();
     fixture.create_topic("events", 1);
     for (round, offset) in [10, 20, 30].into_iter().enumerate() {
-        let partition =
-            OffsetCommitRequestPartition { committed_offset: offset, committed_leader_epoch: -1, ..Default::default() };
-        let topic =
-            OffsetCommitRequestTopic { name: "events".into(), partitions: vec![partition], ..Default::default() };
-        let request = OffsetCommitRequest {
-            group_id: "g".into(),
-            generation_id_or_member_epoch: -1,
-            topics: vec![topic],
-            ..Default::default()
-        };
-        let reply = fixture.ask(ApiKey::OffsetCommit, 8, &request);
-        let response: OffsetCommitResponse<'_> = reply.read();
-        assert_eq!(response.topics[0].partitions[0].error_code, 0);
+        commit(&fixture, offset, "");
         if round % 2 == 0 {
             fixture.stop();
         }
         fixture.disk.kill_process();
         fixture.restart();
-        let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
-        let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
-        let reply = fixture.ask(ApiKey::OffsetFetch, 8, &request);
-        let response: OffsetFetchResponse<'_> = reply.read();
-        let found = &response.groups[0];
-        assert_eq!(found.error_code, 0);
-        assert_eq!(found.topics[0].partitions[0].committed_offset, offset);
+        assert_eq!(committed(&fixture), offset);
     }
+}
+
+#[test]
+fn the_topic_of_offsets_is_compacted_and_tells_the_same_afterwards() {
+    let mut fixture = fixture_with(&[("offsets.topic.segment.bytes", "1048576")]);
+    fixture.create_topic("events", 1);
+    for round in 0..3 {
+        for offset in 0..700 {
+            commit(&fixture, round * 1000 + offset, &"m".repeat(4000));
+        }
+        let before = offsets_bytes(&fixture);
+        fixture.clean_all();
+        let after = offsets_bytes(&fixture);
+        assert!(after * 2 < before, "{after} of {before} bytes are left");
+        fixture.disk.kill_process();
+        fixture.restart();
+        assert_eq!(committed(&fixture), round * 1000 + 699);
+    }
+}
+
+/// The bytes of `__consumer_offsets`.
+fn offsets_bytes(fixture: &Fixture) -> u64 {
+    let published = fixture.node.published();
+    (0..2).map(|index| published.partition_named("__consumer_offsets", index).unwrap().log().size()).sum()
 }

@@ -2,7 +2,7 @@
 //! steps until there are none, [`Fixture::pass`] moves the clock.
 
 use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Parked, Place, Settings};
-use ottla_broker::{Wake, Worker};
+use ottla_broker::{CleanerWorker, Wake, Worker};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
 use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
@@ -12,13 +12,12 @@ use ottla_metadata::image::Endpoint;
 use ottla_raft::{SnapshotWriter, Voter, VoterSet};
 use ottla_security::{ClientHost, Principal};
 use ottla_wire::api::create_topics_request::CreatableTopic;
-use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::api::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_wire::api::{
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, FetchResponse,
     MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
-use ottla_wire::batch::{BatchBuilder, Batches, Records};
+use ottla_wire::batch::{BatchBuilder, Batches};
 use ottla_wire::metadata::FeatureLevelRecord;
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
@@ -29,22 +28,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use crate::requests::{fetch_request, values_of};
+
 const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
 pub const LOG_DIR: &str = "/data";
 /// A second one, where a test asks for it.
 pub const OTHER_LOG_DIR: &str = "/more";
+/// `log.cleaner.backoff.ms`, as it is by default.
+pub const CLEANER_BACKOFF: Duration = Duration::from_secs(15);
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
 
 #[derive(Default)]
 struct TestHost {
     jobs: Mutex<VecDeque<Job>>,
+    /// By what is left of their time.
+    waiting: Mutex<Vec<(Duration, Job)>>,
     controller: AtomicBool,
 }
 
 impl Host for TestHost {
     fn run(&self, job: Job) {
         self.jobs.lock().unwrap().push_back(job);
+    }
+
+    fn run_after(&self, delay: Duration, job: Job) {
+        self.waiting.lock().unwrap().push((delay, job));
     }
 
     fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
@@ -56,7 +65,11 @@ impl Host for TestHost {
     }
 
     /// One key that this program cannot do with.
-    fn check_broker_configs(&self, configs: &ottla_metadata::image::Configs) -> Result<(), String> {
+    fn check_broker_configs(
+        &self,
+        configs: &ottla_metadata::image::Configs,
+        _scope: ottla_metadata::config_defs::BrokerScope,
+    ) -> Result<(), String> {
         match configs.get("plugin.key") {
             Some(value) if value == "bad" => Err("the program cannot do with bad".to_owned()),
             _ => Ok(()),
@@ -68,6 +81,18 @@ impl Host for TestHost {
     }
 
     fn wake_timers(&self) {}
+}
+
+impl TestHost {
+    fn pass(&self, time: Duration) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
+        for (left, job) in waiting {
+            match left.checked_sub(time).filter(|left| !left.is_zero()) {
+                Some(left) => self.waiting.lock().unwrap().push((left, job)),
+                None => self.run(job),
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -238,12 +263,6 @@ impl Fixture {
         start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now)
     }
 
-    /// What `log.retention.check.interval.ms` does when it has passed.
-    pub fn clean_up(&self) {
-        self.node.clean_up(self.now);
-        self.settle();
-    }
-
     /// Does all that is to be done. An error: the metadata log is broken.
     pub fn try_settle(&self) -> Result<(), String> {
         loop {
@@ -268,6 +287,7 @@ impl Fixture {
     pub fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.wall.0 += i64::try_from(time.as_millis()).unwrap();
+        self.host.pass(time);
         let _ = self.try_settle();
     }
 
@@ -278,6 +298,27 @@ impl Fixture {
 
     pub fn now(&self) -> Now {
         self.now
+    }
+
+    /// What `log.retention.check.interval.ms` does when it has passed.
+    pub fn clean_up(&self) {
+        self.node.clean_up(self.now);
+        self.settle();
+    }
+
+    /// A call of a thread that compacts; gives how long it is to rest.
+    pub fn clean(&self, worker: &mut CleanerWorker<MemDisk>) -> Duration {
+        self.node.clean(worker, self.now)
+    }
+
+    /// Compacts until there is nothing to compact; gives how many calls that took.
+    pub fn clean_all(&self) -> usize {
+        let mut worker = CleanerWorker::default();
+        let mut calls = 0;
+        while self.clean(&mut worker) < CLEANER_BACKOFF {
+            calls += 1;
+        }
+        calls
     }
 
     pub fn stop(&self) {
@@ -370,8 +411,23 @@ impl Fixture {
 
     /// The error of one produced value and its offset.
     pub fn produce(&self, client: &Client, topic: &str, index: i32, value: &[u8]) -> (i16, i64) {
+        self.produce_record(client, topic, index, (None, value))
+    }
+
+    /// Like [`Fixture::produce`], with a key.
+    pub fn produce_keyed(&self, client: &Client, topic: &str, index: i32, key: &[u8], value: &[u8]) -> (i16, i64) {
+        self.produce_record(client, topic, index, (Some(key), value))
+    }
+
+    fn produce_record(
+        &self,
+        client: &Client,
+        topic: &str,
+        index: i32,
+        (key, value): (Option<&[u8]>, &[u8]),
+    ) -> (i16, i64) {
         let mut builder = BatchBuilder::new(0);
-        builder.append(self.now.wall.0, None, Some(value), &[]).unwrap();
+        builder.append(self.now.wall.0, key, Some(value), &[]).unwrap();
         let mut records = Vec::new();
         builder.build_plain(&mut records).unwrap();
         let data = PartitionProduceData { index, records: Some((&records[..]).into()), ..Default::default() };
@@ -381,6 +437,25 @@ impl Fixture {
         let response: ProduceResponse<'_> = reply.read();
         let partition = &response.responses[0].partition_responses[0];
         (partition.error_code, partition.base_offset)
+    }
+
+    /// The values that a partition still has.
+    pub fn read_values(&self, topic: &str, index: i32) -> Vec<Vec<u8>> {
+        let published = self.node.published();
+        let log = published.partition_named(topic, index).unwrap().log();
+        let (mut values, mut offset) = (Vec::new(), log.log_start_offset().0);
+        loop {
+            let reply = self.ask(ApiKey::Fetch, BY_NAME, &fetch_request(topic, index, offset, 0));
+            let response: FetchResponse<'_> = reply.read();
+            let data = &response.responses[0].partitions[0];
+            assert_eq!(data.error_code, 0);
+            let bytes = data.records.as_ref().map_or(&[][..], |records| records.bytes());
+            values.extend(values_of(bytes));
+            match Batches::new(bytes).last() {
+                Some(last) => offset = last.unwrap().header.next_offset(),
+                None => return values,
+            }
+        }
     }
 
     /// All values of a partition.
@@ -435,38 +510,6 @@ fn asked(answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) 
         Answer::Close(reason) => Asked::Closed(reason),
         Answer::Silence { .. } => Asked::Closed("silence".to_owned()),
     }
-}
-
-/// A fetch of one partition, without a session.
-pub fn fetch_request(topic: &str, index: i32, offset: i64, max_wait_ms: i32) -> FetchRequest<'static> {
-    let partition = FetchPartition {
-        partition: index,
-        fetch_offset: offset,
-        current_leader_epoch: -1,
-        partition_max_bytes: 1 << 20,
-        ..Default::default()
-    };
-    let topic = FetchTopic { topic: topic.to_owned().into(), partitions: vec![partition], ..Default::default() };
-    FetchRequest {
-        replica_id: -1,
-        max_wait_ms,
-        min_bytes: 1,
-        max_bytes: 8 << 20,
-        session_epoch: -1,
-        topics: vec![topic],
-        ..Default::default()
-    }
-}
-
-pub fn values_of(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut values = Vec::new();
-    for batch in Batches::new(bytes) {
-        let batch = batch.unwrap();
-        for record in Records::new(batch.record_bytes(), batch.header.record_count) {
-            values.push(record.unwrap().value.unwrap().to_vec());
-        }
-    }
-    values
 }
 
 pub fn client(user: &str) -> Client {

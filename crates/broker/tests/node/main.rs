@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod acls;
+mod cleaner;
 mod configs;
 mod crashes;
 mod directories;
@@ -16,4 +17,6 @@ mod groups;
 mod harness;
 mod moves;
 mod quotas;
+mod requests;
+mod retention;
 mod scram;

@@ -89,8 +89,12 @@ fn described(fixture: &Fixture, dir: &str) -> Vec<(bool, i64)> {
     partitions.map(|p| (p.is_future_key, p.offset_lag)).collect()
 }
 
-/// The folders of the partition in a directory.
+/// The folders of the partition in a directory, but for those that wait for their removal.
 fn folders(fixture: &Fixture, dir: &str) -> Vec<String> {
+    all_folders(fixture, dir).into_iter().filter(|name| !name.ends_with("-delete")).collect()
+}
+
+fn all_folders(fixture: &Fixture, dir: &str) -> Vec<String> {
     let names = fixture.disk.list(Path::new(dir)).unwrap();
     names.iter().map(|name| name.to_str().unwrap().to_owned()).filter(|name| name.starts_with("t-0")).collect()
 }
@@ -111,6 +115,10 @@ fn a_replica_is_moved_and_all_that_knows_of_it_follows() {
     assert_eq!((described(&fixture, from), described(&fixture, to)), (vec![], vec![(false, 0)]));
     holds(&fixture, 100);
     fill(&fixture, 100, 130);
+    // What it was copied from is there for a while.
+    assert_eq!(all_folders(&fixture, from).len(), 1);
+    fixture.pass(Duration::from_secs(61));
+    assert_eq!(all_folders(&fixture, from), Vec::<String>::new());
     let checkpoint = |dir: &str| {
         let content = fixture.disk.read(&Path::new(dir).join("replication-offset-checkpoint")).unwrap_or_default();
         String::from_utf8(content).unwrap().lines().find(|line| line.starts_with("t 0 ")).map(str::to_owned)
@@ -322,7 +330,7 @@ fn killed_at_any_use_of_the_disk_nothing_is_lost_or_repeated() {
         let taken = move_and_append(&fixture, to, 60);
         dead = fixture.disk.is_dead();
         fixture.disk.kill_process();
-        let (left, copied) = (folders(&fixture, from), folders(&fixture, to));
+        let (left, copied) = (all_folders(&fixture, from), folders(&fixture, to));
         was_between_the_renames |= left.len() == 1 && left[0].ends_with("-delete") && copied[0].ends_with("-future");
         fixture.restart();
         fixture.pass(Duration::from_secs(5));

@@ -18,7 +18,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ottla_machine::{Disk, DiskFile, OpenMode};
 use rustix::fs::FallocateFlags;
@@ -94,6 +94,11 @@ impl Disk for RealDisk {
         let modified = fs::metadata(path)?.modified()?;
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        File::options().write(true).open(path)?.set_modified(UNIX_EPOCH + since)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -208,5 +213,22 @@ mod tests {
         RealDisk.write_atomically(&path, b"x").unwrap();
         RealDisk.set_read_only(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
+    }
+
+    #[test]
+    fn room_that_was_reserved_is_free_after_a_cut_to_the_same_length() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("log");
+        let file = RealDisk.open(&path, OpenMode::Create).unwrap();
+        file.preallocate(1 << 20).unwrap();
+        file.write_at(0, &[b"content"]).unwrap();
+        let blocks = || fs::metadata(&path).unwrap().blocks();
+        // Some file systems reserve nothing.
+        if blocks() >= 2048 {
+            file.set_len(7).unwrap();
+            assert!(blocks() < 2048);
+        }
+        assert_eq!(file.len().unwrap(), 7);
     }
 }

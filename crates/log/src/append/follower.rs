@@ -3,7 +3,7 @@
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::batch::{Batch, Batches};
 
-use super::leader::producer_batch;
+use super::leader::{is_emptied_marker, producer_batch};
 use super::{AppendOutcome, Appended, Scratch, SegmentRoll};
 use crate::config::LogConfig;
 use crate::error::AppendError;
@@ -160,7 +160,7 @@ fn stage(state: &State, bytes: &[u8]) -> Result<Staged, AppendError> {
     let mut staged = Staged::default();
     for batch in Batches::new(bytes) {
         let batch: Batch<'_> = batch?;
-        if batch.header.has_producer_id() {
+        if batch.header.has_producer_id() && !is_emptied_marker(&batch.header) {
             staged.check(&state.producers, &producer_batch(&batch, batch.header)?, Strictness::Replica)?;
         }
     }

@@ -114,6 +114,11 @@ fn strictness(origin: AppendOrigin) -> Strictness {
     }
 }
 
+/// Whether compaction has taken the record of a control batch: what it said is forgotten with its transaction.
+pub(crate) fn is_emptied_marker(header: &ottla_wire::batch::BatchHeader) -> bool {
+    header.attributes.is_control() && header.record_count == 0
+}
+
 /// What the batch means for its producer. `header` is the batch's, with its final offsets.
 pub(crate) fn producer_batch(
     batch: &Batch<'_>,

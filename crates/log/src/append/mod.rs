@@ -11,7 +11,7 @@ mod write;
 use ottla_machine::{Offset, Timestamp};
 use ottla_wire::batch::{BatchHeader, Codecs};
 
-pub(crate) use leader::producer_batch;
+pub(crate) use leader::{is_emptied_marker, producer_batch};
 
 /// Who appends, and therefore what is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,6 +55,12 @@ impl Checkpoint {
         Ok(Checkpoint { path, written: Some(offsets) })
     }
 
+    /// A file that is to be replaced, whatever it holds.
+    #[must_use]
+    pub fn unread(dir: &Path, kind: CheckpointKind) -> Checkpoint {
+        Checkpoint { path: dir.join(kind.file_name()), written: None }
+    }
+
     /// The text of a file.
     #[must_use]
     pub fn print(offsets: &PartitionOffsets) -> String {

@@ -183,6 +183,7 @@ impl<D: Disk> crate::Log<D> {
     ) -> Result<Option<Folder>, LogError> {
         let mut state = self.state();
         state.status = crate::log::Status::Offline;
+        self.note_cut();
         let folder = if state.on_disk { directory.mark_deleted(partition, unique)? } else { None };
         if let Some(folder) = &folder {
             self.set_dir(&directory.path.join(&folder.name));

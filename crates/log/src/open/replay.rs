@@ -152,7 +152,7 @@ pub(super) fn see<D: Disk>(
 ) -> Result<(), LogError> {
     let header = found.header;
     producers.map_end_offset = header.next_offset();
-    if !header.has_producer_id() {
+    if !header.has_producer_id() || crate::append::is_emptied_marker(&header) {
         return Ok(());
     }
     let batch = if header.attributes.is_control() {

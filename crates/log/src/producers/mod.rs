@@ -33,6 +33,14 @@ pub struct ActiveProducer {
     pub current_txn_start_offset: Option<i64>,
 }
 
+/// What must stay in the log of an active producer, so that replaying it tells the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// Last offset of its last batch; `None` if a marker came since its epoch began, and no data.
+    pub(crate) data_offset: Option<i64>,
+    pub(crate) producer_epoch: i16,
+}
+
 /// All producers of a log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
@@ -54,6 +62,16 @@ impl Producers {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&i64, &ProducerEntry)> {
         self.entries.iter()
+    }
+
+    /// The last records of the producers, by id, where they can lie below `end`.
+    pub(crate) fn last_records_below(&self, end: i64) -> BTreeMap<i64, LastRecord> {
+        let last = |entry: &ProducerEntry| LastRecord {
+            data_offset: entry.last_batch().map(|batch| batch.last_offset),
+            producer_epoch: entry.producer_epoch,
+        };
+        let records = self.entries.iter().map(|(id, entry)| (*id, last(entry)));
+        records.filter(|(_, last)| last.data_offset.is_none_or(|offset| offset < end)).collect()
     }
 
     pub(crate) fn active(&self) -> Vec<ActiveProducer> {

@@ -27,6 +27,38 @@ fn segments_roll_by_size_time_and_index() {
 }
 
 #[test]
+fn room_is_reserved_for_a_whole_segment() {
+    let mut fixture = Fixture::new(LogConfig { preallocate: true, ..small_segments() });
+    fixture.disk.set_capacity(Some(900));
+    assert!(fixture.produce(&batch(&[b"x"])).is_err(), "there is no room for a segment");
+    fixture.disk.set_capacity(Some(2000));
+    fixture.fill(1);
+    let path = dir().join(format!("{:020}.log", 0));
+    assert!(fixture.disk.file_len(&path).unwrap() < 200, "the file is as long as what is in it");
+}
+
+#[test]
+fn jitter_makes_segments_roll_sooner_and_not_all_at_once() {
+    let ends: std::collections::BTreeSet<i64> = (0..50)
+        .map(|base| {
+            let config = LogConfig { segment_ms: 1000, segment_jitter_ms: 500, ..LogConfig::default() };
+            let mut fixture = Fixture::new(config);
+            let mut follow = |offset: i64, millis: i64| {
+                let mut builder = BatchBuilder::new(offset);
+                builder.append(NOW.0 + millis, None, None, &[]).unwrap();
+                let bytes = build(builder);
+                fixture.log.append_as_follower(&bytes, LeaderEpoch(0), NOW, &mut fixture.scratch).unwrap();
+                fixture.log.segment_count()
+            };
+            follow(base * 1000, 0);
+            (1..).find(|millis| follow(base * 1000 + millis, *millis) > 1).unwrap()
+        })
+        .collect();
+    assert!(ends.iter().all(|end| (501..=1001).contains(end)), "{ends:?}");
+    assert!(ends.len() > 10, "{ends:?}");
+}
+
+#[test]
 fn offsets_that_do_not_fit_begin_a_segment() {
     let mut fixture = Fixture::new(LogConfig::default());
     for base in [0, i64::from(i32::MAX), i64::from(i32::MAX) + 1, 1 << 40] {

@@ -2,6 +2,7 @@
 //! property test that mixes them with crashes.
 
 mod append;
+mod clean;
 mod crashes;
 mod damage;
 mod kafka;

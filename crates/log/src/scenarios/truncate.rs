@@ -85,6 +85,8 @@ fn deleted_records_take_whole_segments_with_them() {
     let before = fixture.log.segment_count();
     let job = fixture.log.delete_old_segments(NOW).unwrap().unwrap();
     assert!(job.bytes() > 0);
+    let job = job.run().unwrap();
+    assert!(fixture.disk.list(dir()).unwrap().iter().any(|name| name.to_str().unwrap().ends_with(".deleted")));
     job.run().unwrap();
     assert!(fixture.log.segment_count() < before);
     assert!(fixture.log.segments()[0].base_offset() <= 33);

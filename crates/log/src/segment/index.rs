@@ -80,6 +80,19 @@ impl<D: Disk, E: Entry> Index<D, E> {
         &self.slot
     }
 
+    /// Takes a file that was just created, under whatever name.
+    pub(super) fn begin(&self, file: D::File) {
+        self.slot.put(file);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stored = Some(0);
+    }
+
+    /// Sees to it that the file is not looked for by its name again, which is about to be another's.
+    pub(super) fn pin(&self, place: Place<'_, D>) -> Result<(), LogError> {
+        let stored = self.state(place)?.stored.unwrap_or(0);
+        self.slot.pin();
+        if stored > 0 { self.file(place, OpenMode::ReadWrite).map(drop) } else { Ok(()) }
+    }
+
     pub(crate) fn len(&self, place: Place<'_, D>) -> Result<u64, LogError> {
         let state = self.state(place)?;
         Ok(state.stored.unwrap_or(0) + state.tail.len() as u64)

@@ -4,6 +4,7 @@
 //! its batch was written; offsets in a segment fit into 31 bits above its base. Files are opened on first use.
 //! Deliberately absent: knowledge of its folder's path, which can be renamed: every call is told the [`Place`].
 
+mod cleaned;
 mod index;
 mod recover;
 mod search;
@@ -23,6 +24,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, doing};
 use crate::file_names::{LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX, offset_file};
 use crate::file_slot::FileSlot;
+pub(crate) use cleaned::KINDS;
 use index::Index;
 pub(crate) use index::OffsetEntry;
 pub(crate) use search::Found;
@@ -53,6 +55,8 @@ pub(crate) struct Segment<D: Disk> {
     written: AtomicBool,
     /// A failed append was cut off, or a recovery has changed the files, and that is not durable yet.
     unsettled: AtomicBool,
+    /// Whether its file may have more room than bytes (`preallocate`).
+    reserved: AtomicBool,
     offsets: Index<D, OffsetEntry>,
     times: Index<D, TimeEntry>,
     txns: TxnIndex<D>,
@@ -86,6 +90,9 @@ impl<D: Disk> Segment<D> {
         let path = segment.path(place, LOG);
         let file = segment.log.get(place.disk, OpenMode::Create, || &path).map_err(doing("creating", &path))?;
         file.set_len(0).map_err(doing("creating", &path))?;
+        if config.preallocate {
+            file.preallocate(u64::from(config.segment_bytes)).map_err(doing("reserving room for", &path))?;
+        }
         segment.written.store(true, Ordering::Release);
         Ok(segment)
     }
@@ -99,6 +106,7 @@ impl<D: Disk> Segment<D> {
             size: AtomicU64::new(size),
             written: AtomicBool::new(false),
             unsettled: AtomicBool::new(false),
+            reserved: AtomicBool::new(config.preallocate),
             offsets: Index::new(base_offset, OFFSET_INDEX),
             times: Index::new(base_offset, TIME_INDEX),
             txns: TxnIndex::new(base_offset),
@@ -244,7 +252,8 @@ impl<D: Disk> Segment<D> {
         walk.next_header().ok().flatten().map(|(_, header)| header.max_timestamp)
     }
 
-    /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk.
+    /// Finishes a segment that another follows, or that is closed: the last time entry is made, indexes are on disk, and room
+    /// that was reserved and not used is free.
     pub(crate) fn seal(&self, place: Place<'_, D>) -> Result<(), LogError> {
         if self.size() > 0 {
             let max = self.max_timestamp(place);
@@ -255,6 +264,10 @@ impl<D: Disk> Segment<D> {
         self.offsets.store(place)?;
         self.times.store(place)?;
         self.txns.store(place)?;
+        if self.reserved.swap(false, Ordering::AcqRel) {
+            let freed = self.log_file(place)?.set_len(self.size());
+            freed.map_err(|error| LogError::io("cutting", &self.path(place, LOG), error))?;
+        }
         // A recovery trusts the segments before that of the recovery point, which may be this one's end already.
         if self.unsettled.load(Ordering::Acquire) { self.sync(place, SyncDepth::All) } else { Ok(()) }
     }

@@ -49,6 +49,22 @@ impl<D: Disk> TxnIndex<D> {
         &self.slot
     }
 
+    /// Takes a file that was just created, under whatever name.
+    pub(super) fn begin(&self, file: D::File) {
+        self.slot.put(file);
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Some(Entries::default());
+    }
+
+    /// Sees to it that the file is not looked for by its name again, which is about to be another's.
+    pub(super) fn pin(&self, place: Place<'_, D>) -> Result<(), LogError> {
+        self.with(place, |_| Ok(()))
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_empty(&self, place: Place<'_, D>) -> Result<bool, LogError> {
+        self.with(place, |entries| Ok(entries.all.is_empty()))
+    }
+
     pub(crate) fn append(&self, place: Place<'_, D>, txn: AbortedTxn) -> Result<(), LogError> {
         self.with(place, |entries| {
             entries.all.push(txn);

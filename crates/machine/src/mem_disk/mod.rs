@@ -351,6 +351,14 @@ impl Disk for MemDisk {
         Ok(state.inode(state.file(path)?)?.modified_ms)
     }
 
+    fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let mut state = self.state();
+        state.works(path)?;
+        let id = state.file(path)?;
+        state.inodes.get_mut(&id).ok_or(ErrorKind::NotFound)?.modified_ms = modified_ms;
+        Ok(())
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;

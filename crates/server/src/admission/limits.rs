@@ -34,7 +34,7 @@ struct AddressRates {
 pub(crate) struct Source {
     pub node_id: String,
     pub file: Configs,
-    pub listeners: Vec<String>,
+    pub listeners: Mutex<Vec<String>>,
     pub inter_broker_listener: String,
     pub last: Mutex<Option<Read>>,
 }
@@ -43,6 +43,12 @@ pub(crate) struct Source {
 type Read = (Arc<Configs>, Arc<Configs>, ClientQuotas, Arc<Limits>);
 
 impl Source {
+    /// The listeners that there are from now on.
+    pub(crate) fn know(&self, listeners: Vec<String>) {
+        *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) fn limits(&self, image: &Image) -> Arc<Limits> {
         let set = |name: &str| {
             let resource = ConfigResource { kind: ConfigResourceKind::Broker, name: name.to_owned() };
@@ -58,7 +64,8 @@ impl Source {
             return Arc::clone(limits);
         }
         let layers = BrokerLayers { dynamic, dynamic_default, file: &self.file };
-        let mut limits = Limits::read(&layers, &self.listeners, &self.inter_broker_listener);
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut limits = Limits::read(&layers, &listeners, &self.inter_broker_listener);
         limits.rates = AddressRates::read(&image.quotas);
         let limits = Arc::new(limits);
         *last = Some((dynamic.clone(), dynamic_default.clone(), image.quotas.clone(), Arc::clone(&limits)));

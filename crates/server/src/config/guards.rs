@@ -49,16 +49,21 @@ const KAFKAS_OWN: [(&str, &[&str]); 7] = [
 /// Plugins that are only left out.
 const REPORTERS: [&str; 2] = ["kafka.metrics.reporters", "metric.reporters"];
 
+/// Whether there is what a listener's protocol takes.
+pub(crate) fn check_served(listener: &Listener) -> Result<(), String> {
+    match listener.protocol {
+        SecurityProtocol::Plaintext | SecurityProtocol::Ssl => Ok(()),
+        SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => Err(format!(
+            "listener {} wants {}, which this version does not have yet: PLAINTEXT and SSL are served",
+            listener.name, listener.protocol
+        )),
+    }
+}
+
 pub(super) fn check(properties: &Properties, listeners: &[Listener], findings: &Findings<'_>) {
     for listener in listeners {
-        if matches!(listener.protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
-            findings.mistake(
-                "listeners",
-                format!(
-                    "listener {} wants {}, which this version does not have yet: PLAINTEXT and SSL are served",
-                    listener.name, listener.protocol
-                ),
-            );
+        if let Err(why) = check_served(listener) {
+            findings.mistake("listeners", why);
         }
     }
     let authorizer = properties.get("authorizer.class.name").unwrap_or_default().trim();

@@ -2,6 +2,7 @@
 //!
 //! Names are compared in upper case, as Kafka normalizes them.
 
+use ottla_metadata::config_defs::BrokerLayers;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -134,6 +135,26 @@ pub(super) fn parse_listeners(entries: &[String], protocols: &ProtocolMap) -> Re
         listeners.push(Listener { name, protocol, host: (!host.is_empty()).then_some(host), port });
     }
     Ok(listeners)
+}
+
+/// All listeners that layers of configuration come to, and what their names stand for. `controllers` are the names of the
+/// controller's.
+pub(crate) fn listeners_of(
+    layers: BrokerLayers<'_>,
+    controllers: &[String],
+) -> Result<(Vec<Listener>, ProtocolMap), String> {
+    const MAP: &str = "listener.security.protocol.map";
+    let entries = layers.value("listeners").as_list().unwrap_or_default().to_vec();
+    let map = layers.value(MAP);
+    let mut protocols = ProtocolMap::parse(
+        &map.as_list().map(|list| list.join(",")).unwrap_or_else(|| map.as_str().unwrap_or_default().to_owned()),
+    )?;
+    if ![layers.dynamic, layers.dynamic_default, layers.file].iter().any(|layer| layer.contains_key(MAP)) {
+        protocols.add_controller_defaults(controllers, &entries);
+    }
+    let listeners = parse_listeners(&entries, &protocols)?;
+    check_distinct_ports(&listeners, &entries)?;
+    Ok((listeners, protocols))
 }
 
 fn creation_error(entries: &[String], text: &str) -> String {

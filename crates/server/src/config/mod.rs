@@ -22,9 +22,12 @@ mod settings;
 mod tls;
 
 pub use container::{Container, SECRET_FILES, SECRETS, Variables};
-pub use dynamic::{check_dynamic, without_effect};
+pub(crate) use dynamic::check_thread_counts;
+pub use dynamic::without_effect;
 pub use effects::{Effect, effect};
 pub use embedded::embedded;
+pub(crate) use guards::check_served;
+pub(crate) use listeners::listeners_of;
 pub use listeners::{Listener, ProtocolMap, SecurityProtocol};
 pub use mistakes::{InvalidConfig, Remark};
 pub use node::{Authorization, Directories, Identity, Loaded, Network, NodeConfig, QuorumSettings, Roles};

@@ -162,12 +162,14 @@ fn kafkas_own_classes_are_known_by_their_names() {
 
 #[test]
 fn a_key_without_effect_is_told_with_the_reason_unless_it_is_at_its_default() {
-    let notes = with("num.network.threads=3\nlog.preallocate=true\nqueued.max.requests=7\n").unwrap().notes;
+    let notes = with("num.network.threads=3\nlog.flush.offset.checkpoint.interval.ms=5\nqueued.max.requests=7\n")
+        .unwrap()
+        .notes;
     let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
     assert_eq!(
         notes,
         [
-            "line 7: log.preallocate has no effect here: files grow as they are written, and whoever reads one that is deleted reads on",
+            "line 7: log.flush.offset.checkpoint.interval.ms has no effect here: checkpoints are written every replica.high.watermark.checkpoint.interval.ms if they have changed",
             "line 8: queued.max.requests has no effect here: a request is worked on where it is read, by one of num.io.threads",
         ]
     );

@@ -131,6 +131,7 @@ pub struct LogSettings {
     pub dir_failure_timeout_ms: i64,
     pub producer_id_expiration_ms: i32,
     pub producer_id_expiration_check_interval_ms: i32,
+    pub cleaner_enable: bool,
     pub cleaner_threads: i32,
     pub background_threads: i32,
 }
@@ -300,6 +301,7 @@ impl LogSettings {
             dir_failure_timeout_ms: r.long("log.dir.failure.timeout.ms"),
             producer_id_expiration_ms: r.int("producer.id.expiration.ms"),
             producer_id_expiration_check_interval_ms: r.int("producer.id.expiration.check.interval.ms"),
+            cleaner_enable: r.boolean("log.cleaner.enable"),
             cleaner_threads: r.int("log.cleaner.threads"),
             background_threads: r.int("background.threads"),
         }

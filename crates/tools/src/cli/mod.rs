@@ -17,7 +17,7 @@ mod progress;
 pub(crate) use colour::Colour;
 pub(crate) use failure::{Done, Failure};
 pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, maybe_int, text, words};
-pub(crate) use output::{complain, say, say_raw, table};
+pub(crate) use output::{complain, say, say_either, say_json, say_raw, speaks_json, table};
 pub(crate) use parsed::Parsed;
 pub(crate) use progress::Progress;
 
@@ -130,14 +130,14 @@ impl Tool {
                     say(crate::KAFKA_VERSION);
                     return Ok(());
                 }
-                (self.run)(&parsed)
+                self.run(&parsed)
             }
             Style::Argparse if args.is_empty() && self.on_parse_error == ParseError::Usage => {
                 say_raw(&help::argparse_page(self, None));
                 Ok(())
             }
             Style::Argparse => match argparse::parse(self, args) {
-                Ok(argparse::Found::Run(parsed)) => (self.run)(&parsed),
+                Ok(argparse::Found::Run(parsed)) => self.run(&parsed),
                 Ok(argparse::Found::Help(sub)) => {
                     say_raw(&help::argparse_page(self, sub));
                     Ok(())
@@ -152,6 +152,13 @@ impl Tool {
                 }
             },
         }
+    }
+
+    fn run(&self, parsed: &Parsed) -> Done {
+        if parsed.has("json") {
+            output::speak_json();
+        }
+        (self.run)(parsed)
     }
 
     pub(crate) fn help(&self) -> String {

@@ -1,6 +1,6 @@
 //! `ottla broker-api-versions`: which versions of each API the brokers speak, as `kafka-broker-api-versions.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, say_json, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{Admin, ClientError};
@@ -52,7 +52,7 @@ pub(super) async fn show(admin: &Admin, as_json: bool) -> Done {
             let apis = told.as_ref().map_or_else(|_| Value::Null, |apis| apis.iter().map(Api::json).collect());
             let error = told.err().map(|error| error.to_string());
             let json = json!({ "node": node.id, "host": node.host, "port": node.port, "rack": node.rack, "apis": apis, "error": error });
-            say(&json.to_string());
+            say_json(&json);
             continue;
         }
         let rack = node.rack.as_deref().unwrap_or("null");

@@ -1,6 +1,6 @@
 //! `ottla client-metrics`: which metrics clients are asked to send (KIP-714), as `kafka-client-metrics.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, say_json, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, java_map_order};
 use ottla_client::Admin;
 use ottla_client::shell::admin::configs::{ConfigChange, ConfigEntry, Resource, ResourceKind};
@@ -159,7 +159,7 @@ async fn describe(admin: &Admin, name: Option<&str>, as_json: bool) -> Done {
         if as_json {
             let configs: serde_json::Map<_, _> =
                 entries.into_iter().map(|entry| (entry.name, entry.value.into())).collect();
-            say(&serde_json::json!({ "name": name, "configs": configs }).to_string());
+            say_json(&serde_json::json!({ "name": name, "configs": configs }));
             continue;
         }
         say(&format!("Client metrics configs for {name} are:"));
@@ -174,7 +174,7 @@ async fn describe(admin: &Admin, name: Option<&str>, as_json: bool) -> Done {
 async fn list(admin: &Admin, as_json: bool) -> Done {
     let names = admin.list_config_resources(ResourceKind::ClientMetrics).await?;
     if as_json {
-        names.iter().for_each(|name| say(&serde_json::json!({ "name": name }).to_string()));
+        names.iter().for_each(|name| say_json(&serde_json::json!({ "name": name })));
         return Ok(());
     }
     say(&names.join("\n"));

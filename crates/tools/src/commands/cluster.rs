@@ -1,7 +1,7 @@
 //! `ottla cluster`: a cluster's id, its endpoints, and what its nodes speak, as `kafka-cluster.sh`.
 
 use super::broker_api_versions;
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_json, text};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
 use ottla_client::{Admin, ClientError, Reply};
@@ -92,7 +92,7 @@ fn run(parsed: &Parsed) -> Done {
 async fn cluster_id(admin: &Admin, as_json: bool) -> Done {
     let cluster = admin.cluster("describeCluster", Topics::None).await?;
     match &cluster.id {
-        id if as_json => say(&json!({ "clusterId": id }).to_string()),
+        id if as_json => say_json(&json!({ "clusterId": id })),
         Some(id) => say(&format!("Cluster ID: {id}")),
         None => say("No cluster ID found. The Kafka version is probably too old."),
     }
@@ -106,7 +106,7 @@ async fn unregister(admin: &Admin, id: i32, as_json: bool) -> Done {
         ClientError::check(response.error_code, response.error_message.as_deref())
     };
     match admin.call("unregisterBroker", Target::Controller, request, read).await {
-        Ok(()) if as_json => say(&json!({ "unregistered": id }).to_string()),
+        Ok(()) if as_json => say_json(&json!({ "unregistered": id })),
         Ok(()) => say(&format!("Broker {id} is no longer registered.")),
         Err(ClientError::UnsupportedVersion(_)) => {
             say("The target cluster does not support the broker unregistration API.");
@@ -171,7 +171,7 @@ async fn endpoints(admin: &Admin, parsed: &Parsed) -> Done {
                 "id": endpoint.id, "host": endpoint.host, "port": endpoint.port, "rack": endpoint.rack,
                 "fenced": endpoint.is_fenced, "type": kind,
             });
-            say(&json.to_string());
+            say_json(&json);
         }
         return Ok(());
     }

@@ -1,7 +1,8 @@
 //! `ottla consumer-perf-test`: how fast records are read, as `kafka-consumer-perf-test.sh`.
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, complain, convert, flag, int, long, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, complain, convert, flag, int, long, say,
+    say_json, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on_all_cores, resolved};
 use crate::times::Civil;
@@ -167,7 +168,7 @@ impl Test {
                     let part = Read { records: read.records - line_read.records, bytes: read.bytes - line_read.bytes };
                     let figures = Figures { all: read, part, elapsed: line_at.elapsed(), joining: joining.since_line };
                     match self.as_json {
-                        true => say(&figures.json("window", clock::wall().0).to_string()),
+                        true => say_json(&figures.json("window", clock::wall().0)),
                         false => say(&format!("{}, 0, {figures}", date(clock::wall().0))),
                     }
                 }
@@ -188,7 +189,7 @@ impl Test {
         if !self.is_detailed {
             let figures = Figures { all: read, part: read, elapsed: begun.elapsed(), joining: joining.all };
             match self.as_json {
-                true => say(&figures.json("whole", clock::wall().0).to_string()),
+                true => say_json(&figures.json("whole", clock::wall().0)),
                 false => say(&format!("{}, {}, {figures}", date(begun_ms), date(clock::wall().0))),
             }
         }

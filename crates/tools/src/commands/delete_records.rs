@@ -1,6 +1,6 @@
 //! `ottla delete-records`: moves the starts of partitions forward, as `kafka-delete-records.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, say_json, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin_of, block_on};
 use ottla_client::shell::admin::offsets::TopicPartition;
 use ottla_client::shell::network::{Target, Topics};
@@ -48,7 +48,7 @@ fn run(parsed: &Parsed) -> Done {
         for ((topic, partition), result) in block_on(delete(&admin, &wanted))? {
             let error = result.as_ref().err().map(ClientError::to_string);
             let json = json!({ "topic": topic, "partition": partition, "lowWatermark": result.ok(), "error": error });
-            say(&json.to_string());
+            say_json(&json);
         }
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, complain, convert, flag, int, maybe,
-    maybe_int, say, text,
+    maybe_int, say, say_json, text,
 };
 use crate::cluster::{admin, block_on_all_cores};
 use ottla_client::ClientError;
@@ -244,7 +244,7 @@ impl Plan {
         }
         progress.end();
         match self.as_json {
-            true => say(&summary_json(&mut latencies).to_string()),
+            true => say_json(&summary_json(&mut latencies)),
             false => say(summary(&mut latencies).trim_end()),
         }
         consumer.commit().await.map_err(ClientError::into)

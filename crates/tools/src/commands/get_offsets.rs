@@ -1,7 +1,7 @@
 //! `ottla get-offsets`: offsets of partitions, by time or at their ends, as `kafka-get-offsets.sh`.
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say_json, say_raw, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin, block_on, check_bootstrap, is_internal};
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
@@ -156,7 +156,7 @@ async fn list(parsed: &Parsed) -> Done {
     for ((topic, partition), offset) in told {
         match offset {
             Ok(listed) if listed.offset >= 0 && parsed.has("json") => {
-                say(&serde_json::json!({ "topic": topic, "partition": partition, "offset": listed.offset }).to_string());
+                say_json(&serde_json::json!({ "topic": topic, "partition": partition, "offset": listed.offset }));
             }
             Ok(listed) if listed.offset >= 0 => {
                 let _ = writeln!(page, "{topic}:{partition}:{}", listed.offset);

@@ -1,7 +1,7 @@
 //! `ottla groups`: the groups of all kinds, as `kafka-groups.sh`.
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_json, say_raw, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, group_kind};
 use ottla_client::shell::admin::groups::GroupListing;
@@ -89,7 +89,7 @@ fn write(groups: &[GroupListing], as_json: bool) {
             let json = serde_json::json!({
                 "group": group.id, "type": group_kind(&group.kind), "protocol": group.protocol_type, "state": group.state,
             });
-            say(&json.to_string());
+            say_json(&json);
         }
         return;
     }

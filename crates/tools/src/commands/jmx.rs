@@ -30,6 +30,7 @@ const OPTIONS: &[Opt] = &[
     text("jmx-auth-prop", "jmx-auth-prop", "username=password."),
     text("jmx-ssl-enable", "ssl-enable", "Whether to ask over SSL.").default("false"),
     flag("wait", "Wait for the objects to be there."),
+    flag("json", "Print one JSON object a round instead of text."),
 ];
 
 fn run(parsed: &Parsed) -> Done {

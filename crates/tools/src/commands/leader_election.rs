@@ -1,6 +1,6 @@
 //! `ottla leader-election`: elects leaders of partitions, as `kafka-leader-election.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, say, say_json, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, java_partition_order};
 use ottla_client::ClientError;
 use ottla_client::shell::admin::elections::ElectionType;
@@ -161,7 +161,7 @@ fn tell_json(results: Vec<(TopicPartition, Result<(), ClientError>)>) -> Done {
         };
         let error = result.err().map(|error| error.to_string()).filter(|_| outcome == "failed");
         let json = serde_json::json!({ "topic": topic, "partition": partition, "outcome": outcome, "error": error });
-        say(&json.to_string());
+        say_json(&json);
     }
     if failed == 0 { Ok(()) } else { Err(Failure::told(format!("{failed} replica(s) could not be elected"))) }
 }

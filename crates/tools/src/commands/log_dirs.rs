@@ -1,6 +1,6 @@
 //! `ottla log-dirs`: what lies in the brokers' directories, as `kafka-log-dirs.sh`.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, say, say_raw, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, joined};
 use ottla_client::shell::admin::log_dirs::{LogDir, LogDirReplica};
 use ottla_client::shell::network::Topics;
@@ -76,7 +76,7 @@ async fn describe(admin: &Admin, parsed: &Parsed) -> Done {
     }
     // The fields stand in the order in which a Java map keeps them.
     let brokers: Vec<String> = brokers.iter().map(Value::to_string).collect();
-    say(&format!("{{\"brokers\":[{}],\"version\":1}}", brokers.join(",")));
+    say_raw(&format!("{{\"brokers\":[{}],\"version\":1}}\n", brokers.join(",")));
     Ok(())
 }
 

@@ -4,7 +4,9 @@
 //! All brokers are asked for the same offsets in a round, then the batches are held against each other up to the high
 //! watermark. It goes on until a signal ends it; a broker that is away holds up the partitions that lie there.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, int, long, say, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, flag, int, long, say, say_either, text,
+};
 use crate::cluster::{NameFilter, admin, block_on, check_bootstrap};
 use crate::times::Civil;
 use ottla_client::Admin;
@@ -16,6 +18,7 @@ use ottla_wire::VersionRange;
 use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::api::{FetchRequest, FetchResponse};
 use ottla_wire::batch::Batches;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +45,7 @@ const OPTIONS: &[Opt] = &[
     text("topics-include", "Java regex (String)", "A pattern for the topics to look at.").default(".*"),
     long("time", "timestamp/-1(latest)/-2(earliest)", "Where to begin.").default("-1"),
     long("report-interval-ms", "ms", "The milliseconds between two reports.").default("30000"),
+    flag("json", "Print one JSON object a report instead of text."),
 ];
 
 /// Who reads replicas to compare them: neither a consumer nor a follower.
@@ -206,9 +210,15 @@ impl Verification {
             }
             None => (-1, "null".to_owned(), -1),
         };
-        let now = Civil::of(clock::wall().0).in_log();
+        let now = clock::wall().0;
         let count = self.partitions.len();
-        say(&format!("{now}: max lag is {lag} for partition {place} at offset {offset} among {count} partitions"));
+        let shown = Civil::of(now).in_log();
+        let words =
+            format!("{shown}: max lag is {lag} for partition {place} at offset {offset} among {count} partitions");
+        say_either(
+            &words,
+            || json!({ "timestamp": now, "maxLag": lag, "partition": place, "offset": offset, "partitions": count }),
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 //! directories.
 
 use super::{load, properties};
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, say_json, text};
 use anyhow::{Context, Result, bail};
 use ottla::Data;
 use ottla_server::config::NodeConfig;
@@ -63,7 +63,7 @@ fn start_and_wait(parsed: &Parsed) -> Result<Done> {
     format_if_alone(&config, None)?;
     let started = Started::new(&config)?;
     match ephemeral {
-        _ if parsed.has("json") => say(&started.json(begun).to_string()),
+        _ if parsed.has("json") => say_json(&started.json(begun)),
         None => started.announce(&mut std::io::stdout(), begun)?,
         Some(_) => {
             started.announce(&mut std::io::stderr(), begun)?;

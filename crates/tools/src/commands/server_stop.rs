@@ -1,7 +1,7 @@
 //! `ottla server-stop`: signals the nodes of this machine, as `kafka-server-stop.sh`: all of them, those of a role, or the
 //! one with an id. A node that was started with `--ephemeral` belongs to somebody's test and is left alone.
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, say, say_json, text};
 use anyhow::{Context, Result};
 use ottla_server::config::{Container, Properties, Variables, embedded};
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -46,7 +46,7 @@ fn run(parsed: &Parsed) -> Done {
     match stop_chosen(id, roles).map_err(Failure::error)? {
         Some(signalled) => {
             if parsed.has("json") {
-                say(&json!({ "signalled": signalled }).to_string());
+                say_json(&json!({ "signalled": signalled }));
             }
             Ok(())
         }

@@ -1,7 +1,9 @@
 //! `ottla storage`: what is in a node's directories before it starts, as `kafka-storage.sh`.
 
 use super::{features, load, properties};
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, say, say_raw, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, say, say_either, say_json, say_raw, text,
+};
 use ottla_io::clock;
 use ottla_metadata::features::{Feature, METADATA_VERSION, MetadataVersion};
 use ottla_server::config::NodeConfig;
@@ -59,7 +61,7 @@ fn run(parsed: &Parsed) -> Done {
     match parsed.subcommand {
         Some("random-uuid") => {
             let id = storage::random_uuid(&mut clock::seed()).to_string();
-            say(&if parsed.has("json") { json!({ "uuid": id }).to_string() } else { id });
+            say_either(&id, || json!({ "uuid": id }));
             Ok(())
         }
         Some("version-mapping") => features::version_mapping(parsed.last("release-version"), parsed.has("json")),
@@ -67,7 +69,7 @@ fn run(parsed: &Parsed) -> Done {
         Some("info") => {
             let (page, in_order) = storage::info(&config(parsed)?);
             if parsed.has("json") {
-                say(&json!({ "inOrder": in_order, "told": page.lines().collect::<Vec<_>>() }).to_string());
+                say_json(&json!({ "inOrder": in_order, "told": page.lines().collect::<Vec<_>>() }));
             } else {
                 say_raw(&page);
             }
@@ -101,7 +103,7 @@ fn format(parsed: &Parsed) -> Done {
     let told = storage::format(&config, &options).map_err(Failure::told)?;
     if parsed.has("json") {
         let told: Vec<_> = told.lines().collect();
-        say(&json!({ "clusterId": options.cluster_id, "told": told }).to_string());
+        say_json(&json!({ "clusterId": options.cluster_id, "told": told }));
     } else {
         say_raw(&told);
     }

@@ -4,6 +4,7 @@
 
 mod faults;
 mod json;
+mod listeners;
 mod ours;
 mod tls;
 

@@ -143,11 +143,15 @@ fn move_to_and_fro(client: &mut Client, dirs: &[String], arrivals: &mpsc::Sender
         let Ok(reply) = client.try_call(ApiKey::AlterReplicaLogDirs, 2, &request) else { return };
         let response: AlterReplicaLogDirsResponse<'_> = reply.read();
         assert_eq!(response.results[0].partitions[0].error_code, 0);
-        while turn % 5 != 4 {
+        let is_awaited = turn % 5 != 4;
+        loop {
             let request = DescribeLogDirsRequest { topics: None, ..Default::default() };
             let Ok(reply) = client.try_call(ApiKey::DescribeLogDirs, 4, &request) else { return };
             let response: DescribeLogDirsResponse<'_> = reply.read();
             let topics = response.results.iter().flat_map(|dir| &dir.topics);
+            if !is_awaited {
+                break;
+            }
             if topics.flat_map(|topic| &topic.partitions).all(|one| !one.is_future_key) {
                 let _ = arrivals.send(());
                 break;

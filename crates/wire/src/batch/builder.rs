@@ -178,6 +178,12 @@ impl BatchBuilder {
         Ok(())
     }
 
+    /// Lets the batch reach up to this offset although its record is gone: what compaction leaves of a batch keeps its last
+    /// offset, and with it the last sequence number of its producer. No record can follow.
+    pub fn extend_to(&mut self, last_offset_delta: i32) {
+        self.header.last_offset_delta = self.header.last_offset_delta.max(last_offset_delta);
+    }
+
     /// Appends a control record; the builder must have been made one for a control batch.
     pub fn append_control(
         &mut self,
@@ -288,8 +294,12 @@ mod tests {
         builder.append_at(3, 10, None, None, &[]).unwrap();
         assert_eq!(builder.append_at(3, 10, None, None, &[]), Err(BatchError::TooMuch));
         builder.append_at(8, 10, None, None, &[]).unwrap();
+        builder.extend_to(5);
         let header = builder.build_plain(&mut Vec::new()).unwrap();
         assert_eq!((header.base_timestamp, header.max_timestamp, header.last_offset_delta), (77, 99, 8));
+        builder.extend_to(11);
+        let header = builder.build_plain(&mut Vec::new()).unwrap();
+        assert_eq!((header.record_count, header.last_offset()), (2, 11));
         assert!(header.attributes.has_delete_horizon());
         assert_eq!(header.record_timestamp(-67), 99);
     }

@@ -100,8 +100,11 @@ impl<D: Disk> Node<D> {
             let report = |error: LogError| tracing::error!("{}: {error}", directory.path().display());
             self.directories.noting(written).unwrap_or_else(report);
         }
+        if let (Some(from), Some(to)) = (from, to) {
+            self.move_cleaned(from, to, &folder.partition);
+        }
         if let Some(from) = from {
-            self.remove_later(from, folder);
+            self.remove_later(from, &self.published().image, folder);
         }
         if let Some(to) = to {
             tracing::info!("{} was moved to {}", name(partition), to.path().display());

@@ -220,11 +220,7 @@ impl<D: Disk> Node<D> {
         if let Some(directory) = self.directories.with_id(future.directory_id)
             && let Some(folder) = future.log.dir().file_name().and_then(|name| Folder::parse(name.to_str()?))
         {
-            let aside = directory.files.set_folder_aside(&folder, &self.unique(), FolderState::Deleted);
-            match self.directories.noting(aside) {
-                Ok(folder) => self.remove_later(directory, folder),
-                Err(error) => tracing::error!("the folder {} cannot be set aside: {error}", folder.name),
-            }
+            self.discard(&self.published().image, directory, &folder);
         }
         // The controller may have been told already.
         self.tell_directory(partition);

@@ -2,7 +2,7 @@
 
 mod entries;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, maybe, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, maybe, say, say_json, text};
 use crate::cluster::{admin_of, block_on};
 use entries::{Entries, principals, resources, shown_entry, shown_filter, shown_resource};
 use ottla_client::Admin;
@@ -189,7 +189,7 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Done {
     if parsed.has("json") {
         let entries = found.iter().flat_map(|(resource, entries)| entries.iter().map(move |entry| (resource, entry)));
         for (resource, entry) in entries.filter(|(_, entry)| wanted.is_empty() || wanted.contains(&entry.principal)) {
-            say(&json(resource, entry).to_string());
+            say_json(&json(resource, entry));
         }
         return Ok(());
     }

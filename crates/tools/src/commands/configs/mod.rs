@@ -4,7 +4,7 @@ mod entities;
 mod quotas;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_raw, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, say, say_json, say_raw, text,
 };
 use crate::cluster::{admin_of, block_on};
 use entities::{Entities, Kind};
@@ -185,7 +185,7 @@ async fn describe(admin: &Admin, parsed: &Parsed, entities: &Entities) -> Done {
         entries.retain(|entry| is_all || kind.dynamic_source(&name).is_none_or(|source| entry.source == source));
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         if parsed.has("json") {
-            say(&json(kind, &name, &entries).to_string());
+            say_json(&json(kind, &name, &entries));
             continue;
         }
         let _ = match name.as_str() {

@@ -1,11 +1,12 @@
 //! `ottla consumer-groups --describe`: offsets and lag, members, or the state of groups.
 
 use super::{chosen, failed};
-use crate::cli::{Done, Parsed, complain, say_raw};
+use crate::cli::{Done, Parsed, complain, say_json, say_raw, speaks_json};
 use ottla_client::session::assignors::Partitions;
 use ottla_client::shell::admin::groups::{CommittedOffsets, GroupDescription, MemberDescription};
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
 use ottla_client::{Admin, ClientError};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -18,6 +19,10 @@ pub(super) async fn run(admin: &Admin, parsed: &Parsed) -> Done {
         groups.push(admin.describe_group(&id).await?);
     }
     for group in groups {
+        if speaks_json() {
+            say_as_json(admin, parsed, &group).await?;
+            continue;
+        }
         let mut page = String::new();
         if parsed.has("members") {
             if is_shown(&group, group.members.len()) {
@@ -37,6 +42,25 @@ pub(super) async fn run(admin: &Admin, parsed: &Parsed) -> Done {
             }
         }
         say_raw(&page);
+    }
+    Ok(())
+}
+
+/// One object a partition, a member or a group.
+async fn say_as_json(admin: &Admin, parsed: &Parsed, group: &GroupDescription) -> Result<(), ClientError> {
+    if parsed.has("members") {
+        if is_shown(group, group.members.len()) {
+            group.members.iter().for_each(|member| say_json(&member_json(group, member)));
+        }
+    } else if parsed.has("state") {
+        if is_shown(group, 1) {
+            say_json(&state_json(admin, group));
+        }
+    } else {
+        let rows = rows(admin, group).await?;
+        if is_shown(group, rows.len()) {
+            rows.iter().for_each(|row| say_json(&row.json(&group.id)));
+        }
     }
     Ok(())
 }
@@ -63,6 +87,28 @@ struct Row {
     member: String,
     host: String,
     client: String,
+}
+
+impl Row {
+    fn lag(&self) -> Option<i64> {
+        self.offset.zip(self.end).map(|(offset, end)| end - offset)
+    }
+
+    fn json(&self, group: &str) -> Value {
+        let known = |text: &str| (text != MISSING).then(|| text.to_owned());
+        json!({
+            "group": group,
+            "topic": self.topic,
+            "partition": self.partition,
+            "leaderEpoch": self.leader_epoch,
+            "currentOffset": self.offset,
+            "logEndOffset": self.end,
+            "lag": self.lag(),
+            "consumerId": known(&self.member),
+            "host": known(&self.host),
+            "clientId": known(&self.client),
+        })
+    }
 }
 
 /// Members with partitions first, those with many before those with few; then what nobody reads.
@@ -148,7 +194,6 @@ fn write_offsets(page: &mut String, group: &str, rows: &[Row], is_verbose: bool)
         "CLIENT-ID",
     ]);
     for row in rows {
-        let lag = row.offset.zip(row.end).map(|(offset, end)| end - offset);
         line([
             group,
             &row.topic,
@@ -156,7 +201,7 @@ fn write_offsets(page: &mut String, group: &str, rows: &[Row], is_verbose: bool)
             &shown(row.leader_epoch),
             &shown(row.offset),
             &shown(row.end),
-            &shown(lag),
+            &shown(row.lag()),
             &row.member,
             &row.host,
             &row.client,
@@ -238,6 +283,42 @@ fn write_members(page: &mut String, group: &GroupDescription, is_verbose: bool) 
             &shown(upgraded(member)),
         ]);
     }
+}
+
+/// `[{"topic": …, "partitions": […]}]`.
+fn assignment_json(assigned: &Partitions) -> Value {
+    let topics = assigned.iter().filter(|(_, partitions)| !partitions.is_empty());
+    topics.map(|(topic, partitions)| json!({ "topic": topic, "partitions": partitions })).collect()
+}
+
+fn member_json(group: &GroupDescription, member: &MemberDescription) -> Value {
+    let target = member.target.as_ref();
+    json!({
+        "group": group.id,
+        "consumerId": member.id,
+        "groupInstanceId": member.instance_id,
+        "host": member.host,
+        "clientId": member.client_id,
+        "assignment": assignment_json(&member.assigned),
+        "epoch": target.map(|target| target.epoch),
+        "targetEpoch": group.epochs.map(|epochs| epochs.target_assignment),
+        "targetAssignment": target.map(|target| assignment_json(&target.assigned)),
+        "upgraded": target.and_then(|target| target.is_upgraded),
+    })
+}
+
+fn state_json(admin: &Admin, group: &GroupDescription) -> Value {
+    let cluster = admin.network().cluster();
+    let node = cluster.nodes.get(&group.coordinator);
+    json!({
+        "group": group.id,
+        "coordinator": { "id": group.coordinator, "host": node.map(|node| &node.host), "port": node.map(|node| node.port) },
+        "assignmentStrategy": Some(&group.assignor).filter(|assignor| !assignor.is_empty()),
+        "state": group.state,
+        "groupEpoch": group.epochs.map(|epochs| epochs.group),
+        "targetAssignmentEpoch": group.epochs.map(|epochs| epochs.target_assignment),
+        "members": group.members.len(),
+    })
 }
 
 fn write_state(admin: &Admin, page: &mut String, group: &GroupDescription, is_verbose: bool) {

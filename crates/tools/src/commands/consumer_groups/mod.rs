@@ -5,11 +5,12 @@ mod offsets;
 mod reset;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, long, maybe, say, say_raw,
-    text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, long, maybe, say, say_either,
+    say_json, say_raw, speaks_json, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on, group_kind};
 use ottla_client::{Admin, ClientError};
+use serde_json::json;
 use std::fmt::Write;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -71,7 +72,7 @@ const OPTIONS: &[Opt] = &[
     ),
     maybe("type", "String", "With --list: the types, or only groups of the types named."),
     text("validate-regex", "regex", "Say whether a regular expression is valid."),
-    flag("json", "Print one JSON object a line instead of text (--list)."),
+    flag("json", "Print one JSON object a line instead of text."),
 ];
 
 const ACTIONS: [&str; 6] = ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
@@ -142,7 +143,7 @@ async fn act(admin: &Admin, parsed: &Parsed) -> Done {
 
 /// Kafka's way of saying what went wrong: on standard output, behind an empty line.
 fn failed(message: &str) {
-    say(&format!("\nError: {message}"));
+    say_either(&format!("\nError: {message}"), || json!({ "error": message }));
 }
 
 /// Which options go together, in Kafka's order.
@@ -241,7 +242,7 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Done {
     let mut page = String::new();
     if parsed.has("json") {
         for group in &groups {
-            let json = serde_json::json!({
+            let json = json!({
                 "group": group.id, "type": group_kind(&group.kind), "state": group.state,
             });
             let _ = writeln!(page, "{json}");
@@ -307,10 +308,20 @@ async fn delete(admin: &Admin, parsed: &Parsed) -> Done {
     let (mut deleted, mut kept) = (Vec::new(), Vec::new());
     for group in chosen(admin, parsed).await? {
         match admin.delete_group(&group).await {
-            Ok(()) => deleted.push(format!("'{group}'")),
+            Ok(()) => deleted.push(group),
             Err(error) => kept.push((group, error)),
         }
     }
+    if speaks_json() {
+        deleted.iter().for_each(|group| say_json(&json!({ "group": group, "deleted": true })));
+        for (group, error) in &kept {
+            say_json(
+                &json!({ "group": group, "deleted": false, "error": error.class(), "message": error.to_string() }),
+            );
+        }
+        return Ok(());
+    }
+    let deleted: Vec<_> = deleted.iter().map(|group| format!("'{group}'")).collect();
     if kept.is_empty() {
         say(&format!("Deletion of requested consumer groups ({}) was successful.", deleted.join(", ")));
         return Ok(());

@@ -1,11 +1,12 @@
 //! `ottla consumer-groups --delete-offsets`, and how `--topic` names partitions.
 
 use super::failed;
-use crate::cli::{Done, Failure, Parsed, say, say_raw};
+use crate::cli::{Done, Failure, Parsed, say, say_json, say_raw, speaks_json};
 use ottla_client::shell::admin::offsets::TopicPartition;
 use ottla_client::shell::network::Topics;
 use ottla_client::{Admin, ClientError};
 use ottla_wire::ErrorCode;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -54,6 +55,7 @@ pub(super) async fn delete(admin: &Admin, parsed: &Parsed) -> Done {
         Ok(told) => told.values().find_map(|result| result.as_ref().err().cloned()),
     };
     match first.as_ref().map(|error| (error, error.code())) {
+        None if speaks_json() => {}
         None => say(&format!("Request succeeded for deleting offsets from group {group}.")),
         Some((
             error,
@@ -98,6 +100,14 @@ fn write(results: &BTreeMap<TopicPartition, Result<(), String>>) {
     let mut page = format!("\n{:width$} {:10} {:15}", "TOPIC", "PARTITION", "STATUS");
     let mut rows: Vec<_> = results.iter().collect();
     rows.sort_by_key(|((topic, partition), _)| format!("{topic}{partition}"));
+    if speaks_json() {
+        for ((topic, partition), result) in rows {
+            let partition = Some(*partition).filter(|partition| *partition >= 0);
+            let error = result.as_ref().err();
+            say_json(&json!({ "topic": topic, "partition": partition, "deleted": error.is_none(), "error": error }));
+        }
+        return;
+    }
     for ((topic, partition), result) in rows {
         let partition = if *partition >= 0 { partition.to_string() } else { "-".to_owned() };
         let status = result.as_ref().map_or_else(|error| format!("Error: {error}"), |()| "Successful".to_owned());

@@ -2,13 +2,14 @@
 
 use super::offsets::{partitions_of, with_partitions};
 use super::{chosen, failed};
-use crate::cli::{Done, Failure, Parsed, complain, say, say_raw};
+use crate::cli::{Done, Failure, Parsed, complain, say, say_json, say_raw, speaks_json};
 use crate::times;
 use ottla_client::shell::admin::groups::CommittedOffsets;
 use ottla_client::shell::admin::offsets::{OffsetSpec, TopicPartition};
 use ottla_client::{Admin, ClientError};
 use ottla_io::clock;
 use ottla_wire::ErrorCode;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -224,6 +225,14 @@ async fn from_file(admin: &Admin, parsed: &Parsed, group: &str, path: &str) -> D
 }
 
 fn write(plans: &BTreeMap<String, Plan>) {
+    if speaks_json() {
+        for (group, plan) in plans {
+            for ((topic, partition), offset) in plan {
+                say_json(&json!({ "group": group, "topic": topic, "partition": partition, "newOffset": offset }));
+            }
+        }
+        return;
+    }
     let group_width = plans.keys().map(String::len).max().unwrap_or(0).max(15);
     let topics = plans.values().flat_map(|plan| plan.keys().map(|(topic, _)| topic.len()));
     let topic_width = topics.max().unwrap_or(0).max(15);

@@ -6,6 +6,7 @@ use crate::records::{metadata, remote};
 use ottla_wire::batch::Record;
 use ottla_wire::other::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use ottla_wire::{Decode, Json, Reader, ToJson};
+use serde_json::Value;
 
 pub(super) struct Decoders {
     kind: Kind,
@@ -29,7 +30,7 @@ enum Class {
 }
 
 /// A key and a value, as they are shown.
-type Shown = (Option<String>, Option<String>);
+pub(super) type Shown = (Option<String>, Option<String>);
 
 impl Decoders {
     pub(super) fn of(parsed: &Parsed) -> Done<Self> {
@@ -60,9 +61,9 @@ impl Decoders {
         Ok(Self { kind, print_contents: implying.iter().any(|option| parsed.has(option)) })
     }
 
-    /// A record's key and value, with `prefix` before the first.
-    pub(super) fn contents(&self, record: &Record<'_>, offset: i64, prefix: &str) -> Done<String> {
-        let (key, value) = match &self.kind {
+    /// A record's key and value, as they are shown.
+    pub(super) fn contents(&self, record: &Record<'_>, offset: i64) -> Done<Shown> {
+        Ok(match &self.kind {
             Kind::Classes { key, value } => (
                 record.key.map(|bytes| key.decode(bytes)).transpose()?,
                 record.value.map(|bytes| value.decode(bytes)).transpose()?,
@@ -76,15 +77,16 @@ impl Decoders {
                 let read = remote::read(record.value.unwrap_or_default());
                 (None, Some(read.unwrap_or_else(|why| format!("Error at offset {offset}, skipping. {why}"))))
             }
-        };
-        let mut text = String::new();
-        if let Some(key) = &key {
-            text += &format!("{prefix}key: {key}");
+        })
+    }
+
+    /// A part as a JSON value: internal records are JSON themselves, where they could be read.
+    pub(super) fn as_json(&self, part: Option<String>) -> Value {
+        match (part, &self.kind) {
+            (None, _) => Value::Null,
+            (Some(part), Kind::Classes { .. }) => part.into(),
+            (Some(part), _) => serde_json::from_str(&part).unwrap_or(Value::String(part)),
         }
-        if let Some(value) = &value {
-            text += &format!("{}payload: {value}", if key.is_some() { " " } else { prefix });
-        }
-        Ok(text)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An index of a log that is open may be longer than its entries: Kafka prepares space for more, filled with zeros.
 
-use super::{Done, Dump, DumpedFile, Failure, note};
+use super::{Done, Dump, DumpedFile, Failure, Line, note};
 use crate::log_file::{Source, read_whole};
 use ottla_wire::batch::{Codecs, NO_TIMESTAMP};
 use std::cmp::Ordering;
@@ -102,7 +102,7 @@ pub(super) fn dump_offsets(dump: &mut Dump<'_>, file: &DumpedFile, batch_bytes_m
     let source = Source::open(&file.sibling(".log"))?;
     let index = OffsetIndex { base_offset, bytes: read_whole(&file.path)? };
     let Some(last) = index.entries().checked_sub(1) else {
-        return dump.line(&format!("{} is empty.", file.shown));
+        return dump.words("entries", 0, &format!("{} is empty.", file.shown));
     };
     if dump.parsed.has("index-sanity-check") {
         if let Some(last) = index.entry(last).filter(|last| last.offset < base_offset) {
@@ -112,7 +112,7 @@ pub(super) fn dump_offsets(dump: &mut Dump<'_>, file: &DumpedFile, batch_bytes_m
             )));
         }
         check_length("Index", file, index.bytes.len(), OFFSET_ENTRY_BYTES)?;
-        return dump.line(&format!("{} passed sanity check.", file.shown));
+        return dump.words("isSane", true, &format!("{} passed sanity check.", file.shown));
     }
     let is_quiet = dump.parsed.has("verify-index-only");
     for at in 0..index.entries() {
@@ -134,7 +134,7 @@ pub(super) fn dump_offsets(dump: &mut Dump<'_>, file: &DumpedFile, batch_bytes_m
             note(&mut dump.index_mismatches, file, (entry.offset, batch.header.last_offset()));
         }
         if !is_quiet {
-            dump.line(&format!("offset: {} position: {}", entry.offset, entry.position))?;
+            dump.fields(Line::default().with("offset", entry.offset).with("position", entry.position))?;
         }
     }
     Ok(())
@@ -157,7 +157,7 @@ pub(super) fn dump_times(dump: &mut Dump<'_>, file: &DumpedFile) -> Done {
     let bytes = read_whole(&file.path)?;
     if dump.parsed.has("index-sanity-check") {
         check_times(file, base_offset, &bytes)?;
-        return dump.line(&format!("{} passed sanity check.", file.shown));
+        return dump.words("isSane", true, &format!("{} passed sanity check.", file.shown));
     }
     let is_quiet = dump.parsed.has("verify-index-only");
     let mut codecs = Codecs::default();
@@ -195,7 +195,7 @@ pub(super) fn dump_times(dump: &mut Dump<'_>, file: &DumpedFile) -> Done {
             }
         }
         if !is_quiet {
-            dump.line(&format!("timestamp: {} offset: {}", entry.timestamp, entry.offset))?;
+            dump.fields(Line::default().with("timestamp", entry.timestamp).with("offset", entry.offset))?;
         }
         before = entry.timestamp;
     }

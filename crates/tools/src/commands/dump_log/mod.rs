@@ -2,12 +2,15 @@
 
 mod decoders;
 mod index;
+mod line;
 mod segment;
 mod state;
 
 use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, flag, int, maybe, text};
 use crate::cluster::java_map_order;
 use decoders::Decoders;
+use line::Line;
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -50,11 +53,13 @@ const OPTIONS: &[Opt] = &[
     flag("remote-log-metadata-decoder", "Read records as those of __remote_log_metadata."),
     flag("share-group-state-decoder", "Read records as those of __share_group_state."),
     flag("skip-record-metadata", "Print nothing but contents, and nothing of control records."),
+    flag("json", "Print one JSON object a file, batch, record or entry instead of text."),
 ];
 
 /// What every kind of file needs to know.
 struct Dump<'p> {
     parsed: &'p Parsed,
+    as_json: bool,
     out: io::BufWriter<io::Stdout>,
     /// Per file, the places where offsets do not follow each other.
     gaps: Findings,
@@ -119,15 +124,11 @@ impl DumpedFile {
     }
 }
 
-/// As Java shows a number that may be absent.
-fn optional(value: Option<i64>) -> String {
-    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
-}
-
 fn run(parsed: &Parsed) -> Done {
     parsed.require(&["files"])?;
     let mut dump = Dump {
         parsed,
+        as_json: parsed.has("json"),
         out: io::BufWriter::new(io::stdout()),
         gaps: Vec::new(),
         index_mismatches: Vec::new(),
@@ -151,6 +152,20 @@ impl Dump<'_> {
     fn line(&mut self, text: &str) -> Done {
         self.print(text)?;
         self.print("\n")
+    }
+
+    fn object(&mut self, object: impl Into<Value>) -> Done {
+        self.line(&object.into().to_string())
+    }
+
+    /// A batch, a record or an entry.
+    fn fields(&mut self, line: Line) -> Done {
+        if self.as_json { self.object(line.json()) } else { self.line(&line.text()) }
+    }
+
+    /// Words about a file; `name` is what they are called among the values of a JSON object.
+    fn words(&mut self, name: &str, value: impl Into<Value>, words: &str) -> Done {
+        if self.as_json { self.object(json!({ name: value.into() })) } else { self.line(words) }
     }
 
     fn flush(&mut self) -> Done {
@@ -182,7 +197,7 @@ impl Dump<'_> {
         }
         for name in names {
             let file = DumpedFile::new(name);
-            self.line(&format!("Dumping {}", file.shown))?;
+            self.words("file", &*file.shown, &format!("Dumping {}", file.shown))?;
             match file.suffix() {
                 Some(".log" | ".checkpoint") => {
                     let decoders = Decoders::of(self.parsed)?;

@@ -1,7 +1,7 @@
 //! `.log` and `.checkpoint`: batches, and their records.
 
 use super::decoders::Decoders;
-use super::{Done, Dump, DumpedFile, Failure, note, optional};
+use super::{Done, Dump, DumpedFile, Failure, Line, note};
 use crate::log_file::{FoundBatch, Source};
 use ottla_raft::SnapshotId;
 use ottla_wire::batch::{
@@ -11,18 +11,19 @@ use ottla_wire::other::{
     KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord, VotersRecord,
 };
 use ottla_wire::{Decode, Reader, ToJson};
-use std::fmt::Write;
+use serde_json::{Map, Value, json};
 
 pub(super) fn dump(dump: &mut Dump<'_>, file: &DumpedFile, decoders: &Decoders, bytes_max: i32) -> Done {
     if file.name.ends_with(".log") {
-        let line = format!("Log starting offset: {}", file.base_offset()?);
-        dump.line(&line)?;
+        let start = file.base_offset()?;
+        dump.words("logStartingOffset", start, &format!("Log starting offset: {start}"))?;
     } else if file.name == "bootstrap.checkpoint" {
-        dump.line("KRaft bootstrap snapshot")?;
+        dump.words("snapshot", "bootstrap", "KRaft bootstrap snapshot")?;
     } else {
         let id = SnapshotId::from_file_name(&file.name)
             .ok_or_else(|| Failure::told("java.util.NoSuchElementException: No value present"))?;
-        dump.line(&format!("Snapshot end offset: {}, epoch: {}", id.end_offset, id.epoch))?;
+        let words = format!("Snapshot end offset: {}, epoch: {}", id.end_offset, id.epoch);
+        dump.words("snapshot", json!({ "endOffset": id.end_offset, "epoch": id.epoch }), &words)?;
     }
     let source = Source::open(&file.path)?;
     let limit = u64::try_from(bytes_max).map_err(|_| {
@@ -38,7 +39,7 @@ pub(super) fn dump(dump: &mut Dump<'_>, file: &DumpedFile, decoders: &Decoders, 
     let mut last_offset = -1_i64;
     while let Some(batch) = source.batch_at(position, end)? {
         let line = batch_line(&source, &batch)?;
-        dump.line(&line)?;
+        dump.fields(line)?;
         if is_deep {
             source.records(&batch, &mut codecs, |record| {
                 let offset = batch.offset_of(record);
@@ -52,7 +53,8 @@ pub(super) fn dump(dump: &mut Dump<'_>, file: &DumpedFile, decoders: &Decoders, 
         position += batch.size;
     }
     if end > position && bytes_max == i32::MAX {
-        dump.line(&format!("Found {} invalid bytes at the end of {}", end - position, file.name))?;
+        let words = format!("Found {} invalid bytes at the end of {}", end - position, file.name);
+        dump.words("invalidBytes", end - position, &words)?;
     }
     Ok(())
 }
@@ -64,7 +66,7 @@ const fn timestamp_name(kind: TimestampType) -> &'static str {
     }
 }
 
-fn batch_line(source: &Source, batch: &FoundBatch) -> Done<String> {
+fn batch_line(source: &Source, batch: &FoundBatch) -> Done<Line> {
     let header = &batch.header;
     let attributes = header.attributes;
     let bytes = source.whole(batch)?;
@@ -72,105 +74,161 @@ fn batch_line(source: &Source, batch: &FoundBatch) -> Done<String> {
     let codec = attributes.compression().map_err(|_| {
         Failure::told(format!("java.lang.IllegalArgumentException: Unknown compression type id: {}", attributes.0 & 7))
     })?;
-    Ok(format!(
-        "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} producerId: {} producerEpoch: {} \
-         partitionLeaderEpoch: {} isTransactional: {} isControl: {} deleteHorizonMs: {} position: {} {}: {} size: {} \
-         magic: {} compresscodec: {} crc: {} isvalid: {is_valid}",
-        header.base_offset,
-        header.last_offset(),
-        header.record_count,
-        header.base_sequence,
-        header.last_sequence(),
-        header.producer_id,
-        header.producer_epoch,
-        header.partition_leader_epoch,
-        attributes.is_transactional(),
-        attributes.is_control(),
-        optional(attributes.has_delete_horizon().then_some(header.base_timestamp)),
-        batch.position,
-        timestamp_name(attributes.timestamp_type()),
-        header.max_timestamp,
-        batch.size,
-        batch.magic,
-        codec.name(),
-        header.crc,
-    ))
+    Ok(Line::default()
+        .with("baseOffset", header.base_offset)
+        .with("lastOffset", header.last_offset())
+        .with("count", header.record_count)
+        .with("baseSequence", header.base_sequence)
+        .with("lastSequence", header.last_sequence())
+        .with("producerId", header.producer_id)
+        .with("producerEpoch", header.producer_epoch)
+        .with("partitionLeaderEpoch", header.partition_leader_epoch)
+        .with("isTransactional", attributes.is_transactional())
+        .with("isControl", attributes.is_control())
+        .with_maybe("deleteHorizonMs", attributes.has_delete_horizon().then_some(header.base_timestamp))
+        .with("position", batch.position)
+        .with(timestamp_name(attributes.timestamp_type()), header.max_timestamp)
+        .with("size", batch.size)
+        .with("magic", batch.magic)
+        .with("compresscodec", codec.name())
+        .with("crc", header.crc)
+        .with("isvalid", is_valid))
 }
 
 fn dump_record(dump: &mut Dump<'_>, batch: &FoundBatch, record: &Record<'_>, offset: i64, decoders: &Decoders) -> Done {
     let header = &batch.header;
     let is_bare = dump.parsed.has("skip-record-metadata");
-    let mut line = String::new();
+    let is_control = header.attributes.is_control();
+    let control = if is_control && !is_bare { Some(Control::read(record)?) } else { None };
+    let shows_contents = decoders.print_contents && !is_control;
+    if dump.as_json {
+        let mut object = if is_bare { Map::new() } else { record_line(header, record, offset).json() };
+        if let Some(control) = control {
+            control.put(&mut object);
+        }
+        if shows_contents {
+            let (key, value) = decoders.contents(record, offset)?;
+            object.insert("key".into(), decoders.as_json(key));
+            object.insert("payload".into(), decoders.as_json(value));
+        }
+        return dump.object(object);
+    }
     if !is_bare {
-        let size = |part: Option<&[u8]>| part.map_or_else(|| "-1".to_owned(), |part| part.len().to_string());
-        let sequence = match header.base_sequence {
-            NO_SEQUENCE => NO_SEQUENCE,
-            _ => BatchHeader { last_offset_delta: record.offset_delta, ..*header }.last_sequence(),
-        };
-        let keys: Vec<_> = record.headers.map(|header| String::from_utf8_lossy(header.key)).collect();
-        let _ = write!(
-            line,
-            "| offset: {offset} {}: {} keySize: {} valueSize: {} sequence: {sequence} headerKeys: [{}]",
-            timestamp_name(header.attributes.timestamp_type()),
-            header.record_timestamp(record.timestamp_delta),
-            size(record.key),
-            size(record.value),
-            keys.join(","),
-        );
-        if header.attributes.is_control() {
-            line += &control(record)?;
+        dump.print(&format!("| {}", record_line(header, record, offset).text()))?;
+    }
+    if let Some(control) = control {
+        dump.print(&control.text())?;
+    }
+    if shows_contents {
+        // What was written of this record before its content fails stays written.
+        let mut prefix = if is_bare { "| " } else { " " };
+        let (key, value) = decoders.contents(record, offset)?;
+        for (name, part) in [("key", key), ("payload", value)] {
+            if let Some(part) = part {
+                dump.print(&format!("{prefix}{name}: {part}"))?;
+                prefix = " ";
+            }
         }
     }
-    if decoders.print_contents && !header.attributes.is_control() {
-        // What was written of this record before its content fails stays written.
-        dump.print(&line)?;
-        line = decoders.contents(record, offset, if is_bare { "| " } else { " " })?;
-    }
-    dump.line(&line)
+    dump.line("")
+}
+
+fn record_line(header: &BatchHeader, record: &Record<'_>, offset: i64) -> Line {
+    let size = |part: Option<&[u8]>| part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(i64::MAX));
+    let sequence = match header.base_sequence {
+        NO_SEQUENCE => NO_SEQUENCE,
+        _ => BatchHeader { last_offset_delta: record.offset_delta, ..*header }.last_sequence(),
+    };
+    let keys: Vec<_> = record.headers.map(|header| String::from_utf8_lossy(header.key).into_owned()).collect();
+    Line::default()
+        .with("offset", offset)
+        .with(timestamp_name(header.attributes.timestamp_type()), header.record_timestamp(record.timestamp_delta))
+        .with("keySize", size(record.key))
+        .with("valueSize", size(record.value))
+        .with("sequence", sequence)
+        .with_list("headerKeys", &keys)
 }
 
 /// What a control record says.
-fn control(record: &Record<'_>) -> Done<String> {
-    let key = record.key.unwrap_or_default();
-    let value = record.value.unwrap_or_default();
-    let Some(kind) = key.get(2..4).map(|kind| i16::from_be_bytes([kind[0], kind[1]])) else {
-        return Err(Failure::told(format!(
-            "org.apache.kafka.common.InvalidRecordException: Invalid value size found for control record key. Must have at least 4 bytes, but found only {}",
-            key.len()
-        )));
-    };
-    let Some(kind) = ControlRecordType::from_key(key) else {
-        return Ok(format!(" controlType: UNKNOWN({kind})"));
-    };
-    Ok(match kind {
-        ControlRecordType::Abort | ControlRecordType::Commit => {
-            let marker = EndTransactionMarker::from_value(value).ok_or_else(|| {
-                Failure::told("org.apache.kafka.common.InvalidRecordException: malformed end transaction marker")
-            })?;
-            let name = if kind == ControlRecordType::Abort { "ABORT" } else { "COMMIT" };
-            format!(" endTxnMarker: {name} coordinatorEpoch: {}", marker.coordinator_epoch)
+enum Control {
+    Marker {
+        name: &'static str,
+        coordinator_epoch: i32,
+    },
+    /// A message of the quorum: the words before it, its name in JSON, itself.
+    Message(&'static str, &'static str, String),
+    Unknown(i16),
+}
+
+impl Control {
+    fn read(record: &Record<'_>) -> Done<Self> {
+        let key = record.key.unwrap_or_default();
+        let value = record.value.unwrap_or_default();
+        let Some(kind) = key.get(2..4).map(|kind| i16::from_be_bytes([kind[0], kind[1]])) else {
+            return Err(Failure::told(format!(
+                "org.apache.kafka.common.InvalidRecordException: Invalid value size found for control record key. Must have at least 4 bytes, but found only {}",
+                key.len()
+            )));
+        };
+        let Some(kind) = ControlRecordType::from_key(key) else {
+            return Ok(Self::Unknown(kind));
+        };
+        Ok(match kind {
+            ControlRecordType::Abort | ControlRecordType::Commit => {
+                let marker = EndTransactionMarker::from_value(value).ok_or_else(|| {
+                    Failure::told("org.apache.kafka.common.InvalidRecordException: malformed end transaction marker")
+                })?;
+                let name = if kind == ControlRecordType::Abort { "ABORT" } else { "COMMIT" };
+                Self::Marker { name, coordinator_epoch: marker.coordinator_epoch }
+            }
+            ControlRecordType::LeaderChange => {
+                let message = read::<LeaderChangeMessage<'_>>(value)?;
+                Self::Message("LeaderChange:", "leaderChange", message.to_json(message.version).to_string())
+            }
+            ControlRecordType::SnapshotHeader => {
+                let message = read::<SnapshotHeaderRecord<'_>>(value)?;
+                Self::Message("SnapshotHeader", "snapshotHeader", message.to_json(message.version).to_string())
+            }
+            ControlRecordType::SnapshotFooter => {
+                let message = read::<SnapshotFooterRecord<'_>>(value)?;
+                Self::Message("SnapshotFooter", "snapshotFooter", message.to_json(message.version).to_string())
+            }
+            ControlRecordType::KraftVersion => {
+                let message = read::<KRaftVersionRecord<'_>>(value)?;
+                Self::Message("KRaftVersion", "kRaftVersion", message.to_json(message.version).to_string())
+            }
+            ControlRecordType::KraftVoters => {
+                let message = read::<VotersRecord<'_>>(value)?;
+                Self::Message("KRaftVoters", "kRaftVoters", message.to_json(message.version).to_string())
+            }
+        })
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Marker { name, coordinator_epoch } => {
+                format!(" endTxnMarker: {name} coordinatorEpoch: {coordinator_epoch}")
+            }
+            Self::Message(words, _, message) => format!(" {words} {message}"),
+            Self::Unknown(kind) => format!(" controlType: UNKNOWN({kind})"),
         }
-        ControlRecordType::LeaderChange => {
-            let message = read::<LeaderChangeMessage<'_>>(value)?;
-            format!(" LeaderChange: {}", message.to_json(message.version))
+    }
+
+    fn put(&self, object: &mut Map<String, Value>) {
+        match self {
+            Self::Marker { name, coordinator_epoch } => {
+                object.insert("endTxnMarker".into(), (*name).into());
+                object.insert("coordinatorEpoch".into(), (*coordinator_epoch).into());
+            }
+            Self::Message(_, name, message) => {
+                let message = serde_json::from_str(message).unwrap_or_else(|_| message.as_str().into());
+                object.insert((*name).into(), message);
+            }
+            Self::Unknown(kind) => {
+                object.insert("controlType".into(), (*kind).into());
+            }
         }
-        ControlRecordType::SnapshotHeader => {
-            let message = read::<SnapshotHeaderRecord<'_>>(value)?;
-            format!(" SnapshotHeader {}", message.to_json(message.version))
-        }
-        ControlRecordType::SnapshotFooter => {
-            let message = read::<SnapshotFooterRecord<'_>>(value)?;
-            format!(" SnapshotFooter {}", message.to_json(message.version))
-        }
-        ControlRecordType::KraftVersion => {
-            let message = read::<KRaftVersionRecord<'_>>(value)?;
-            format!(" KRaftVersion {}", message.to_json(message.version))
-        }
-        ControlRecordType::KraftVoters => {
-            let message = read::<VotersRecord<'_>>(value)?;
-            format!(" KRaftVoters {}", message.to_json(message.version))
-        }
-    })
+    }
 }
 
 /// A control record's value, which Kafka reads in version 0 whatever it says of itself.

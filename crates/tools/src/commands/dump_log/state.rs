@@ -1,11 +1,11 @@
 //! `.snapshot`, the producers at an offset, and `.txnindex`, the aborted transactions of a segment.
 
-use super::{Done, Dump, DumpedFile, Failure, optional};
+use super::{Done, Dump, DumpedFile, Failure, Line};
 use crate::log_file::{could_not_read, read_whole};
 use crc_fast::CrcAlgorithm;
 use ottla_wire::other::ProducerSnapshot;
+use ottla_wire::other::producer_snapshot::ProducerEntry;
 use ottla_wire::{Decode, DecodeError, Message, Reader};
-use std::fmt::Write;
 use std::io;
 
 /// What the checksum of a snapshot of producers covers begins here.
@@ -17,13 +17,13 @@ const ABORTED_TXN_VERSION: u8 = 0;
 pub(super) fn dump_producers(dump: &mut Dump<'_>, file: &DumpedFile) -> Done {
     let bytes = read_whole(&file.path)?;
     match producers(&bytes) {
-        Ok(lines) => dump.print(&lines),
+        Ok(lines) => lines.into_iter().try_for_each(|line| dump.fields(line)),
         // Told, and no failure: the other files are still shown.
         Err(why) => dump.complain(&why),
     }
 }
 
-fn producers(bytes: &[u8]) -> Result<String, String> {
+fn producers(bytes: &[u8]) -> Result<Vec<Line>, String> {
     let invalid = |why: String| format!("Snapshot failed schema validation: {why}");
     let mut reader = Reader::new(bytes);
     let decoded = reader.i16().and_then(|version| {
@@ -46,32 +46,24 @@ fn producers(bytes: &[u8]) -> Result<String, String> {
             snapshot.crc
         ));
     }
-    let mut lines = String::new();
-    for entry in &snapshot.producer_entries {
+    let line = |entry: &ProducerEntry| {
         let first = Some(entry.current_txn_first_offset).filter(|offset| *offset >= 0);
-        let _ = write!(
-            lines,
-            "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {} lastTimestamp: {}",
-            entry.producer_id,
-            entry.epoch,
-            entry.coordinator_epoch,
-            optional(first),
-            entry.timestamp,
-        );
-        if entry.last_offset >= 0 {
-            let _ = write!(
-                lines,
-                " firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
-                sequence_before(entry.last_sequence, entry.offset_delta),
-                entry.last_sequence,
-                entry.last_offset,
-                entry.offset_delta,
-                entry.timestamp,
-            );
+        let line = Line::default()
+            .with("producerId", entry.producer_id)
+            .with("producerEpoch", entry.epoch)
+            .with("coordinatorEpoch", entry.coordinator_epoch)
+            .with_maybe("currentTxnFirstOffset", first)
+            .with("lastTimestamp", entry.timestamp);
+        if entry.last_offset < 0 {
+            return line;
         }
-        lines.push('\n');
-    }
-    Ok(lines)
+        line.with("firstSequence", sequence_before(entry.last_sequence, entry.offset_delta))
+            .with("lastSequence", entry.last_sequence)
+            .with("lastOffset", entry.last_offset)
+            .with("offsetDelta", entry.offset_delta)
+            .with("timestamp", entry.timestamp)
+    };
+    Ok(snapshot.producer_entries.iter().map(line).collect())
 }
 
 /// Sequences wrap from the largest number to 0.
@@ -92,7 +84,7 @@ pub(super) fn dump_transactions(dump: &mut Dump<'_>, file: &DumpedFile) -> Done 
         Err(error) => return Err(could_not_read(&file.path, &error)),
     };
     match transactions(&bytes) {
-        Ok(lines) => dump.print(&lines),
+        Ok(lines) => lines.into_iter().try_for_each(|line| dump.fields(line)),
         Err(version) => Err(Failure::told(format!(
             "org.apache.kafka.common.KafkaException: Unexpected aborted transaction version {version} in transaction index {}, current version is {ABORTED_TXN_VERSION}",
             file.absolute
@@ -101,8 +93,8 @@ pub(super) fn dump_transactions(dump: &mut Dump<'_>, file: &DumpedFile) -> Done 
 }
 
 /// What is cut off at the end is left out. An error names a version that is not known.
-fn transactions(bytes: &[u8]) -> Result<String, u8> {
-    let mut lines = String::new();
+fn transactions(bytes: &[u8]) -> Result<Vec<Line>, u8> {
+    let mut lines = Vec::new();
     for entry in bytes.chunks_exact(ABORTED_TXN_BYTES) {
         // Kafka looks at the first byte alone.
         let version = entry[0];
@@ -111,14 +103,13 @@ fn transactions(bytes: &[u8]) -> Result<String, u8> {
         }
         let mut reader = Reader::new(&entry[2..]);
         let mut number = || reader.i64().unwrap_or_default();
-        let _ = writeln!(
-            lines,
-            "version: {} producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}",
-            version.cast_signed(),
-            number(),
-            number(),
-            number(),
-            number()
+        lines.push(
+            Line::default()
+                .with("version", version.cast_signed())
+                .with("producerId", number())
+                .with("firstOffset", number())
+                .with("lastOffset", number())
+                .with("lastStableOffset", number()),
         );
     }
     Ok(lines)
@@ -128,7 +119,6 @@ fn transactions(bytes: &[u8]) -> Result<String, u8> {
 mod tests {
     use super::*;
     use ottla_wire::encode_to_vec;
-    use ottla_wire::other::producer_snapshot::ProducerEntry;
 
     fn snapshot() -> Vec<u8> {
         let with_batch = ProducerEntry {
@@ -151,11 +141,15 @@ mod tests {
         bytes
     }
 
+    fn text(lines: &[Line]) -> String {
+        lines.iter().map(|line| line.text() + "\n").collect()
+    }
+
     #[test]
     fn producers_are_a_line_each() {
         let told = producers(&snapshot()).unwrap();
         assert_eq!(
-            told,
+            text(&told),
             "producerId: 7 producerEpoch: 1 coordinatorEpoch: -1 currentTxnFirstOffset: OptionalLong[17] lastTimestamp: 5 \
              firstSequence: 2147483646 lastSequence: 1 lastOffset: 20 offsetDelta: 3 timestamp: 5\n\
              producerId: 8 producerEpoch: 0 coordinatorEpoch: 0 currentTxnFirstOffset: OptionalLong.empty lastTimestamp: 0\n"
@@ -180,10 +174,10 @@ mod tests {
         let mut bytes = [0; ABORTED_TXN_BYTES + 5];
         bytes[9] = 4;
         assert_eq!(
-            transactions(&bytes).unwrap(),
+            text(&transactions(&bytes).unwrap()),
             "version: 0 producerId: 4 firstOffset: 0 lastOffset: 0 lastStableOffset: 0\n"
         );
         bytes[0] = 1;
-        assert_eq!(transactions(&bytes), Err(1));
+        assert_eq!(transactions(&bytes).err(), Some(1));
     }
 }

@@ -2,7 +2,7 @@
 
 mod update;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_json, text};
 use crate::cluster::{admin_of, block_on};
 use ottla_client::Admin;
 use ottla_client::shell::network::Target;
@@ -113,7 +113,7 @@ pub(super) fn version_mapping(release: Option<&str>, as_json: bool) -> Done {
         for feature in MAPPED.into_iter().filter_map(Feature::named) {
             levels.insert(feature.name.to_owned(), feature.default_level(version.level).into());
         }
-        say(&serde_json::Value::Object(levels).to_string());
+        say_json(&serde_json::Value::Object(levels));
         return Ok(());
     }
     say(&format!("metadata.version={} ({name})", version.level));
@@ -183,7 +183,7 @@ async fn describe(admin: &Admin, target: Target, as_json: bool) -> Done {
                 "finalized": finalized.map_or(0, |finalized| finalized.max_version_level),
                 "epoch": response.finalized_features_epoch,
             });
-            say(&json.to_string());
+            say_json(&json);
             continue;
         }
         say(&format!(

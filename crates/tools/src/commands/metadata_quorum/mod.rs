@@ -3,7 +3,7 @@
 mod voters;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_raw, table, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Sub, Tool, flag, int, say, say_json, say_raw, table, text,
 };
 use crate::cluster::{admin_of, block_on};
 use ottla_client::shell::network::{Target, Topics};
@@ -89,7 +89,7 @@ fn describe(parsed: &Parsed) -> Done {
         let quorum = quorum(&admin).await?;
         if parsed.has("json") {
             let cluster = admin.cluster("describeCluster", Topics::None).await?;
-            quorum.json(cluster.id.as_deref(), replication).iter().for_each(|json| say(&json.to_string()));
+            quorum.json(cluster.id.as_deref(), replication).iter().for_each(say_json);
             return Ok(());
         }
         if replication {

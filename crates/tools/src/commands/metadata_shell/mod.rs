@@ -8,7 +8,10 @@ mod glob;
 mod shell;
 mod tree;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, say, say_raw, text, words};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, flag, say, say_json, say_raw, speaks_json,
+    text, words,
+};
 use crate::log_file::Source;
 use complete::Offers;
 use ottla_io::disk::RealDisk;
@@ -19,6 +22,7 @@ use ottla_wire::batch::Codecs;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Editor};
+use serde_json::json;
 use shell::{After, Shell};
 use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal};
@@ -46,6 +50,7 @@ pub(crate) const TOOL: Tool = Tool {
 const OPTIONS: &[Opt] = &[
     text("snapshot", "SNAPSHOT", "The snapshot, or the file of the metadata log, to read.").also(&["s"]).required(),
     words("command", "COMMAND", "What to run, instead of asking: cat, find, ls or tree, with its paths."),
+    flag("json", "Print one JSON object a command, with the lines that it shows, instead of text."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
@@ -62,9 +67,7 @@ fn run(parsed: &Parsed) -> Done {
     if command.is_empty() {
         return interact(shell);
     }
-    let mut page = String::new();
-    shell.run(&command, &mut page);
-    say_raw(&page);
+    answer(&mut shell, &command);
     Ok(())
 }
 
@@ -137,7 +140,7 @@ fn interact(mut shell: Shell) -> Done {
     }
     for line in io::stdin().lock().lines() {
         let line = line.map_err(|error| Failure::told(format!("standard input: {error}")))?;
-        if answer(&mut shell, &line) == After::Exit {
+        if answer_line(&mut shell, &line) == After::Exit {
             break;
         }
     }
@@ -155,7 +158,7 @@ fn at_terminal(shell: Shell) -> Done {
             Ok(line) => {
                 editor.add_history_entry(&line).map_err(failed)?;
                 shell.borrow_mut().width = Some(width());
-                if answer(&mut shell.borrow_mut(), &line) == After::Exit {
+                if answer_line(&mut shell.borrow_mut(), &line) == After::Exit {
                     return Ok(());
                 }
             }
@@ -167,13 +170,21 @@ fn at_terminal(shell: Shell) -> Done {
 }
 
 /// Runs a line, and says what comes of it.
-fn answer(shell: &mut Shell, line: &str) -> After {
+fn answer_line(shell: &mut Shell, line: &str) -> After {
     if !line.trim().is_empty() {
         shell.history.get_or_insert_default().push(line.to_owned());
     }
+    answer(shell, &shell::words(line))
+}
+
+fn answer(shell: &mut Shell, command: &[String]) -> After {
     let mut page = String::new();
-    let after = shell.run(&shell::words(line), &mut page);
-    say_raw(&page);
+    let after = shell.run(command, &mut page);
+    if speaks_json() {
+        say_json(&json!({ "command": command, "lines": page.lines().collect::<Vec<_>>() }));
+    } else {
+        say_raw(&page);
+    }
     after
 }
 

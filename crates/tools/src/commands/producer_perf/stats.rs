@@ -1,6 +1,6 @@
 //! What the test has seen: in all, and since the last line of progress. Latencies are whole milliseconds, as Kafka's.
 
-use crate::cli::say;
+use crate::cli::{say, say_json};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,7 @@ impl Stats {
         if self.as_json {
             let mut told = json(&self.window, records, megabytes);
             told["stage"] = "window".into();
-            say(&told.to_string());
+            say_json(&told);
             return;
         }
         say(&format!(
@@ -112,7 +112,7 @@ impl Stats {
             for (name, thousandths) in [("p50", 500), ("p95", 950), ("p99", 990), ("p99.9", 999)] {
                 told["latencyMs"][name] = at(thousandths).into();
             }
-            say(&told.to_string());
+            say_json(&told);
             return;
         }
         say(&format!(

@@ -4,12 +4,13 @@ use super::plan::{self, Plan, TopicPartition, shown};
 use super::throttles::{self, plural};
 use super::verify::{LogDirState, log_dir_states};
 use super::{listed_errors, wrong};
-use crate::cli::{Done, Failure, Parsed, say, say_raw};
+use crate::cli::{Done, Failure, Parsed, say, say_either, say_raw, speaks_json};
 use ottla_client::shell::admin::reassignments::ReplicationFactor;
 use ottla_client::shell::admin::replica_log_dirs::Replica;
 use ottla_client::shell::network::Topics;
 use ottla_client::{Admin, ClientError};
 use ottla_wire::ErrorCode;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -38,11 +39,12 @@ pub(super) async fn run(admin: &Admin, file: &str, parsed: &Parsed) -> Done {
     }
     let current = current(admin, &proposed).await?;
     let dirs = current_dirs(admin, &current).await?;
-    say(&format!(
-        "Current partition replica assignment\n\n{}\n\nSave this to use as the --reassignment-json-file option during \
-         rollback",
-        plan::write(&current, &dirs)
-    ));
+    let present = plan::write(&current, &dirs);
+    let words = format!(
+        "Current partition replica assignment\n\n{present}\n\nSave this to use as the --reassignment-json-file option \
+         during rollback",
+    );
+    say_either(&words, || plan::object("current", &present));
     if between_brokers >= 0 || between_dirs >= 0 {
         say(
             "Warning: You must run --verify periodically, until the reassignment completes, to ensure the throttle is removed.",
@@ -65,7 +67,8 @@ pub(super) async fn run(admin: &Admin, file: &str, parsed: &Parsed) -> Done {
         return Err(Failure::told(format!("Error reassigning partition(s):\n{}", listed_errors(&errors))));
     }
     let names: Vec<_> = proposed.keys().map(shown).collect();
-    say(&format!("Successfully started partition reassignment{} for {}", plural(names.len()), names.join(",")));
+    let words = format!("Successfully started partition reassignment{} for {}", plural(names.len()), names.join(","));
+    say_either(&words, || json!({ "started": names }));
     move_dirs(admin, plan.log_dirs, timeout).await
 }
 
@@ -88,7 +91,9 @@ pub(super) async fn cancel(admin: &Admin, file: &str, parsed: &Parsed) -> Done {
                 listed_errors(&errors)
             )));
         }
-        say(&format!("Successfully cancelled partition reassignment{} for: {}", plural(names.len()), names.join(",")));
+        let words =
+            format!("Successfully cancelled partition reassignment{} for: {}", plural(names.len()), names.join(","));
+        say_either(&words, || json!({ "cancelled": names }));
     }
     // A replica that is told to go where it is goes nowhere else.
     let mut moving = BTreeMap::new();
@@ -98,7 +103,8 @@ pub(super) async fn cancel(admin: &Admin, file: &str, parsed: &Parsed) -> Done {
         }
     }
     if moving.is_empty() {
-        say_raw("None of the specified partition moves are active.");
+        let words = "None of the specified partition moves are active.";
+        if speaks_json() { say(words) } else { say_raw(words) }
     } else {
         move_dirs(admin, moving, timeout).await?;
     }

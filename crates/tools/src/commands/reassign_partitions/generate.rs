@@ -3,7 +3,7 @@
 use super::execute::{assignment, current_dirs};
 use super::plan::{self, TopicPartition};
 use super::wrong;
-use crate::cli::{Done, say};
+use crate::cli::{Done, say_either};
 use ottla_client::Admin;
 use ottla_client::shell::network::Topics;
 use ottla_metadata::controller::place_replicas;
@@ -40,8 +40,11 @@ pub(super) async fn run(admin: &Admin, file: &str, brokers: &str, with_racks: bo
         let placed = placed.map_err(|error| wrong(error.message.unwrap_or_default()))?;
         proposed.extend((0..).zip(placed).map(|(index, replicas)| ((topic.to_owned(), index), replicas)));
     }
-    say(&format!("Current partition replica assignment\n{}\n", plan::write(&current, &dirs)));
-    say(&format!("Proposed partition reassignment configuration\n{}", plan::write(&proposed, &BTreeMap::new())));
+    let (current, proposed) = (plan::write(&current, &dirs), plan::write(&proposed, &BTreeMap::new()));
+    say_either(&format!("Current partition replica assignment\n{current}\n"), || plan::object("current", &current));
+    say_either(&format!("Proposed partition reassignment configuration\n{proposed}"), || {
+        plan::object("proposed", &proposed)
+    });
     Ok(())
 }
 

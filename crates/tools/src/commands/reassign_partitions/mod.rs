@@ -7,9 +7,13 @@ mod plan;
 mod throttles;
 mod verify;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, long, maybe, say, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, long, maybe, say, say_json, speaks_json,
+    text,
+};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin, block_on};
 use ottla_client::{Admin, ClientError};
+use serde_json::json;
 
 pub(crate) const TOOL: Tool = Tool {
     name: "reassign-partitions",
@@ -29,7 +33,7 @@ pub(crate) const TOOL: Tool = Tool {
     run,
 };
 
-const OPTIONS: [Opt; 18] = [
+const OPTIONS: [Opt; 19] = [
     flag("verify", "Say how far the moves of --reassignment-json-file are, and lift the throttles once all are done."),
     flag("generate", "Propose where the partitions of --topics-to-move-json-file may go."),
     flag("execute", "Begin the moves of --reassignment-json-file."),
@@ -67,6 +71,7 @@ const OPTIONS: [Opt; 18] = [
     flag("additional", "Begin moves though others are under way."),
     flag("preserve-throttles", "Leave throttles as they are."),
     flag("disallow-replication-factor-change", "Refuse moves that leave more or fewer replicas."),
+    flag("json", "Print one JSON object a plan, partition or replica instead of text."),
 ];
 
 /// What is done, what it needs and what may stand beside it.
@@ -160,7 +165,7 @@ fn action(parsed: &Parsed) -> Done<&'static Action> {
     parsed.require(action.required)?;
     let fits = |name: &str| {
         let connection = match name {
-            "bootstrap-server" | "command-config" => true,
+            "bootstrap-server" | "command-config" | "json" => true,
             "bootstrap-controller" => action.by_controller,
             _ => false,
         };
@@ -188,6 +193,15 @@ fn connect(parsed: &Parsed) -> Done<Admin> {
 
 async fn list(admin: &Admin) -> Done {
     let ongoing = admin.list_partition_reassignments(None).await?;
+    if speaks_json() {
+        for ((topic, index), one) in &ongoing {
+            let (replicas, adding, removing) = (&one.replicas, &one.adding, &one.removing);
+            say_json(&json!({
+                "topic": topic, "partition": index, "replicas": replicas, "adding": adding, "removing": removing,
+            }));
+        }
+        return Ok(());
+    }
     if ongoing.is_empty() {
         say("No partition reassignments found.");
         return Ok(());

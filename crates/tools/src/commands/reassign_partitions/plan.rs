@@ -3,7 +3,7 @@
 use super::wrong;
 use crate::cli::Done;
 use ottla_client::shell::admin::replica_log_dirs::Replica;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A topic and a partition's number.
@@ -147,6 +147,11 @@ pub(super) fn write(partitions: &BTreeMap<TopicPartition, Vec<i32>>, log_dirs: &
         })
         .collect();
     format!("{{\"version\":1,\"partitions\":[{}]}}", entries.join(","))
+}
+
+/// A plan that was written, for programs.
+pub(super) fn object(name: &str, written: &str) -> Value {
+    json!({ name: serde_json::from_str::<Value>(written).unwrap_or_default() })
 }
 
 #[cfg(test)]

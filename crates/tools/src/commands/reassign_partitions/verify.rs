@@ -2,11 +2,12 @@
 
 use super::plan::{Plan, TopicPartition, shown};
 use super::throttles;
-use crate::cli::{Done, say};
+use crate::cli::{Done, say, say_either, say_json, speaks_json};
 use crate::cluster::joined;
 use ottla_client::shell::admin::replica_log_dirs::{Replica, ReplicaDirs};
 use ottla_client::{Admin, ClientError};
 use ottla_wire::ErrorCode;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn run(admin: &Admin, file: &str, preserve_throttles: bool) -> Done {
@@ -23,7 +24,12 @@ pub(super) async fn run(admin: &Admin, file: &str, preserve_throttles: bool) -> 
     for (place, target) in targets {
         let name = shown(place);
         let current = present.get(place).map_or(&[][..], Vec::as_slice);
-        say(&match ongoing.contains_key(place) {
+        let state = match ongoing.contains_key(place) {
+            true => "in progress",
+            false if current == target.as_slice() => "completed",
+            false => "not under way",
+        };
+        let words = match ongoing.contains_key(place) {
             true => format!("Reassignment of partition {name} is still in progress."),
             false if current == target.as_slice() => format!("Reassignment of partition {name} is completed."),
             false => format!(
@@ -31,11 +37,18 @@ pub(super) async fn run(admin: &Admin, file: &str, preserve_throttles: bool) -> 
                 joined(current),
                 joined(target)
             ),
-        });
+        };
+        say_either(&words, || json!({ "topic": place.0, "partition": place.1, "state": state, "replicas": current }));
     }
     let states = log_dir_states(admin, &plan.log_dirs).await?;
-    let lines: Vec<_> = states.iter().map(|(replica, state)| state.line(replica)).collect();
-    say(&lines.join("\n"));
+    if speaks_json() {
+        for ((broker, topic, index), state) in &states {
+            say_json(&json!({ "topic": topic, "partition": index, "broker": broker, "logDir": state.name() }));
+        }
+    } else {
+        let lines: Vec<_> = states.iter().map(|(replica, state)| state.line(replica)).collect();
+        say(&lines.join("\n"));
+    }
     let is_done = ongoing.is_empty() && states.values().all(LogDirState::is_done);
     if is_done && !preserve_throttles {
         throttles::clear(admin, &plan.partitions).await?;
@@ -86,6 +99,15 @@ impl LogDirState {
 
     const fn is_done(&self) -> bool {
         matches!(self, Self::Elsewhere { .. } | Self::Completed)
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Active { .. } => "in progress",
+            Self::Elsewhere { .. } => "not under way",
+            Self::Completed => "completed",
+        }
     }
 
     fn line(&self, (broker, topic, index): &Replica) -> String {

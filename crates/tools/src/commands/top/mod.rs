@@ -4,7 +4,7 @@ mod connections;
 mod page;
 mod sample;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, int, say, say_raw, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, int, say_json, say_raw, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin_of, block_on};
 use ottla_client::Admin;
 use page::Page;
@@ -87,7 +87,7 @@ impl Top {
             let now = self.sample(admin).await?;
             let page = Page::new(&before, &now);
             if self.as_json {
-                say(&page.json().to_string());
+                say_json(&page.json());
             } else if is_screen {
                 say_raw(&page.screen());
             } else {

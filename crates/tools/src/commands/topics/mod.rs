@@ -2,12 +2,16 @@
 
 mod describe;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, say, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, say, say_either,
+    say_json, speaks_json, text,
+};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin, block_on, is_internal};
 use ottla_client::shell::admin::topics::{NewPartitions, NewTopic};
 use ottla_client::{Admin, ClientError};
 use ottla_metadata::config_defs;
 use ottla_wire::ErrorCode;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -67,7 +71,7 @@ const OPTIONS: &[Opt] = &[
         "maximum number of partitions per response",
         "The most partitions that one answer may describe.",
     ),
-    flag("json", "Print one JSON object a topic instead of text (--list and --describe)."),
+    flag("json", "Print one JSON object a topic instead of text."),
 ];
 
 const ACTIONS: [&str; 5] = ["alter", "create", "describe", "list", "delete"];
@@ -185,7 +189,7 @@ async fn create(admin: &Admin, parsed: &Parsed) -> Done {
     }
     let topic = NewTopic { name: name.to_owned(), partitions, replication_factor, assignment, configs };
     match admin.create_topic(&topic).await {
-        Ok(()) => say(&format!("Created topic {name}.")),
+        Ok(()) => say_either(&format!("Created topic {name}."), || json!({ "topic": name, "created": true })),
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) && parsed.has("if-not-exists") => {}
         Err(error) => return Err(error.into()),
     }
@@ -280,7 +284,7 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Done {
     let topics = matching(admin, parsed).await?;
     if parsed.has("json") {
         for name in topics {
-            say(&serde_json::json!({ "topic": name }).to_string());
+            say_json(&json!({ "topic": name }));
         }
     } else {
         say(&topics.join("\n"));
@@ -308,7 +312,9 @@ async fn alter(admin: &Admin, parsed: &Parsed) -> Done {
         };
         changes.push(NewPartitions { topic: name, count, assignment: new });
     }
-    Ok(admin.create_partitions(&changes).await?)
+    admin.create_partitions(&changes).await?;
+    say_if_json(changes.iter().map(|change| json!({ "topic": change.topic, "partitions": change.count })));
+    Ok(())
 }
 
 async fn delete(admin: &Admin, parsed: &Parsed) -> Done {
@@ -317,5 +323,14 @@ async fn delete(admin: &Admin, parsed: &Parsed) -> Done {
     if topics.is_empty() {
         return Ok(());
     }
-    Ok(admin.delete_topics(&topics).await?)
+    admin.delete_topics(&topics).await?;
+    say_if_json(topics.iter().map(|name| json!({ "topic": name, "deleted": true })));
+    Ok(())
+}
+
+/// What Kafka's tool does without a word.
+fn say_if_json(objects: impl Iterator<Item = Value>) {
+    if speaks_json() {
+        objects.for_each(|object| say_json(&object));
+    }
 }

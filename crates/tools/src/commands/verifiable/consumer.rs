@@ -44,6 +44,7 @@ const OPTIONS: &[Opt] = &[
         .default(RANGE_ASSIGNOR),
     text("consumer.config", "CONFIG-FILE", "Deprecated: use --command-config."),
     text("command-config", "CONFIG-FILE", "A file of settings for the consumer, over which options win."),
+    flag("json", "Its lines are JSON objects without this, too."),
 ];
 
 /// How long to wait for records before looking at what else happened.

@@ -4,7 +4,7 @@
 pub(crate) mod consumer;
 pub(crate) mod producer;
 
-use crate::cli::{Done, Failure, say};
+use crate::cli::{Done, Failure, say_raw};
 use ottla_io::clock;
 use ottla_wire::Json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 fn tell(name: &str, fields: Vec<(&'static str, Json)>) {
     let mut event = vec![("timestamp", Json::Integer(clock::wall().0)), ("name", text(name))];
     event.extend(fields);
-    say(&Json::Object(event).to_string());
+    say_raw(&format!("{}\n", Json::Object(event)));
 }
 
 fn text(text: &str) -> Json {

@@ -1,7 +1,7 @@
 //! The producer: it sends numbers that count up, and tells the fate of each.
 
 use super::{asked_to_end, maybe_text, tell, text as json};
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, int, long, say, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, long, say, text};
 use crate::cluster::block_on;
 use ottla_client::ClientError;
 use ottla_client::config::{ProducerConfig, Settings};
@@ -39,6 +39,7 @@ const OPTIONS: &[Opt] = &[
     int("value-prefix", "VALUE-PREFIX", "A number that stands before each value, with a point between."),
     int("repeating-keys", "REPEATING-KEYS", "Keys that count from 0 up to this number, and then again."),
     text("command-config", "CONFIG-FILE", "A file of settings for the producer, which win over options."),
+    flag("json", "Its lines are JSON objects without this, too."),
 ];
 
 fn run(parsed: &Parsed) -> Done {
