@@ -50,6 +50,10 @@ impl Checkpoint {
             }
             content => content.map_err(doing("reading", &path))?,
         };
+        if content.is_empty() {
+            // Kafka makes the file at its start, and may never have written to it.
+            return Ok(Checkpoint { path, written: None });
+        }
         let offsets = str::from_utf8(&content).ok().and_then(Self::parse);
         let offsets = offsets.ok_or_else(|| LogError::malformed(&path, "this is no checkpoint of offsets"))?;
         Ok(Checkpoint { path, written: Some(offsets) })
@@ -140,6 +144,14 @@ mod tests {
         assert_eq!(read.iter().map(|(_, offset)| offset.0).collect::<Vec<_>>(), [3, 7]);
         assert!(file.write(&disk, offsets(&[])).unwrap());
         assert_eq!(disk.read(path).unwrap(), b"0\n0\n");
+    }
+
+    #[test]
+    fn a_file_that_kafka_made_and_did_not_write_to_is_an_empty_checkpoint() {
+        let disk = MemDisk::new();
+        disk.write_atomically(Path::new("/cleaner-offset-checkpoint"), b"").unwrap();
+        let file = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::Cleaner).unwrap();
+        assert_eq!(file.iter().count(), 0);
     }
 
     #[test]
