@@ -1,9 +1,11 @@
 //! `cargo xtask takeover`: two log directories, used by Apache Kafka and Ottla in turn, after clean stops and kills. Each side
 //! must find what the other was told to keep: topics with their ids, records with keys, headers and codecs, the offsets
-//! of a group, the sequence numbers of producers; and after a clean stop it must have nothing to recover.
+//! of a group, the sequence numbers of producers; and after a clean stop it must have nothing to recover. Then the same with
+//! compacted topics: `cargo xtask takeover compaction` tries these alone.
 //!
 //! `kcat` reads and writes, so that neither side is judged by its own client. Kafka's `dump-log` reads what Ottla wrote.
 
+mod compaction;
 mod dump;
 mod records;
 mod side;
@@ -22,7 +24,9 @@ const KAFKA_REPAIRS: [&str; 4] = ["Recovering unflushed segment", "Found file", 
 /// Kafka goes through its metadata log at every start.
 const METADATA_LOG: &str = "__cluster_metadata";
 
-pub(crate) fn run(root: &Path) -> Result<()> {
+/// Which parts are tried: both where nothing is said.
+pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
+    ensure!(only.is_none_or(|only| only == "compaction"), "usage: cargo xtask takeover [compaction]");
     for tool in ["kcat", "java", "mvn"] {
         if !install::on_path(tool) {
             ensure!(std::env::var("CI").is_err(), "{tool} is not installed");
@@ -32,10 +36,17 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     let work = Work::new(root)?;
     let sides = Sides::new(&work)?;
+    if only.is_none() {
+        in_turn(&work, &sides)?;
+    }
+    compaction::run(&work, &sides)
+}
+
+fn in_turn(work: &Work, sides: &Sides) -> Result<()> {
     // Who formats, then who runs and how it ends.
     round(
-        &work,
-        &sides,
+        work,
+        sides,
         Side::Kafka,
         &[
             (Side::Kafka, End::Clean),
@@ -46,12 +57,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             (Side::Ottla, End::Clean),
         ],
     )?;
-    round(
-        &work,
-        &sides,
-        Side::Ottla,
-        &[(Side::Ottla, End::Clean), (Side::Kafka, End::Clean), (Side::Ottla, End::Clean)],
-    )
+    round(work, sides, Side::Ottla, &[(Side::Ottla, End::Clean), (Side::Kafka, End::Clean), (Side::Ottla, End::Clean)])
 }
 
 fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> Result<()> {

@@ -7,7 +7,8 @@ mod node;
 mod request;
 
 pub use node::{
-    Authorization, CleanerWorker, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, Settings, StartError,
+    Authorization, CleanerWorker, Host, InternalTopic, Job, Node, Place, Published, QuotaWindows, SYNCS_AT_ONCE,
+    Settings, StartError, Work,
 };
-pub use ottla_replica::Wake;
+pub use ottla_replica::{Acknowledgement, Wake};
 pub use request::{Answer, Connection, ListenerKind, Now, Parked, Reply, Worker};

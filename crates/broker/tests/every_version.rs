@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use ottla_broker::{
-    Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Place, Settings, Wake, Worker,
+    Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Place, Settings, Wake, Work, Worker,
 };
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
@@ -27,8 +27,16 @@ impl Host for Inline {
 
     fn run_after(&self, _delay: std::time::Duration, _job: Job) {}
 
-    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
-        jobs.into_iter().for_each(|job| job());
+    fn run_commit(&self, job: Job) {
+        job();
+    }
+
+    fn run_all(&self, groups: Vec<Vec<Work<'_>>>) {
+        groups.into_iter().flatten().for_each(|work| work());
+    }
+
+    fn now(&self) -> Now {
+        now(0)
     }
 
     fn space(&self, _: &Path) -> Option<(u64, u64)> {

@@ -45,6 +45,19 @@ pub struct LogConfig {
     pub flush_ms: i64,
     /// `producer.id.expiration.ms`, a broker's setting
     pub producer_id_expiration_ms: i64,
+    /// Of whoever acknowledges what is synced.
+    pub unsynced_bytes: UnsyncedBytes,
+}
+
+/// What a recovery does with good batches that are not known to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnsyncedBytes {
+    /// The next sync is believed to cover them.
+    #[default]
+    Kept,
+    /// They are written once more. The process before may have ended because a sync failed: the system shows the bytes from
+    /// its page cache then, counts them as written, and no sync would cover them.
+    WrittenAnew,
 }
 
 /// When a log is compacted that is to be.
@@ -115,6 +128,7 @@ impl Default for LogConfig {
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             producer_id_expiration_ms: 86_400_000,
+            unsynced_bytes: UnsyncedBytes::Kept,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ottla_machine::{Offset, is_storage_full};
+use ottla_machine::{Disk, Offset, failed_sync, is_failed_sync, is_storage_full};
 use ottla_wire::batch::BatchError;
 
 /// The disk failed, or what is on it cannot be used. To a client: KAFKA_STORAGE_ERROR.
@@ -98,17 +98,23 @@ pub struct OffsetOutOfRange {
 }
 
 impl LogError {
+    /// Whether a sync has failed. Nobody knows what the medium holds then, and no later sync can tell: the log takes nothing
+    /// any more, and whoever holds the directory gives all of it up.
+    pub fn is_failed_sync(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if is_failed_sync(source))
+    }
+
     /// Wraps what the disk said, keeping a full disk apart.
     pub(crate) fn io(action: &'static str, path: &Path, error: io::Error) -> LogError {
-        if is_storage_full(&error) {
+        if is_storage_full(&error) && !is_failed_sync(&error) {
             return LogError::StorageFull { action, path: path.to_owned() };
         }
         LogError::Io { action, path: path.to_owned(), source: Arc::new(error) }
     }
 
-    /// A failure after which nobody knows what is on the medium, whatever its reason.
-    pub(crate) fn fatal(action: &'static str, path: &Path, error: io::Error) -> LogError {
-        LogError::Io { action, path: path.to_owned(), source: Arc::new(error) }
+    /// A sync that failed, whatever its reason.
+    pub(crate) fn unsynced(path: &Path, error: io::Error) -> LogError {
+        LogError::Io { action: "syncing", path: path.to_owned(), source: Arc::new(failed_sync(error)) }
     }
 
     pub(crate) fn malformed(path: &Path, reason: impl ToString) -> LogError {
@@ -171,4 +177,9 @@ impl ReadError {
 /// For `map_err`: what was being done to which file.
 pub(crate) fn doing(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
     move |error| LogError::io(action, path, error)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir<D: Disk>(disk: &D, dir: &Path) -> Result<(), LogError> {
+    disk.sync_dir(dir).map_err(|error| LogError::unsynced(dir, error))
 }

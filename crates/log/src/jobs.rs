@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use ottla_machine::{Disk, DiskFile, Offset, OpenMode, Timestamp};
 
-use crate::error::{LogError, doing};
+use crate::error::{LogError, doing, sync_dir};
 use crate::file_names::{DELETED, PRODUCER_SNAPSHOT, offset_file, with_suffix};
 use crate::log::{Log, Segments, State, Status};
 use crate::segment::{Place, Segment, SyncDepth, remove_if_there};
 
-/// Makes durable what was appended before it was planned.
-pub struct SyncJob<D: Disk> {
+/// Makes durable what was appended before it was planned. One at a time.
+pub(crate) struct SyncJob<D: Disk> {
     disk: D,
     dir: Arc<Path>,
     segments: Vec<Arc<Segment<D>>>,
@@ -34,12 +34,12 @@ pub struct DeleteJob<D: Disk> {
 
 impl<D: Disk> SyncJob<D> {
     /// Syncs; may take long. The result goes to [`Log::apply_sync`].
-    pub fn run(&self) -> Result<(), LogError> {
+    pub(crate) fn run(&self) -> Result<(), LogError> {
         for offset in &self.snapshots {
             let path = offset_file(&self.dir, *offset, PRODUCER_SNAPSHOT);
             match self.disk.open(&path, OpenMode::ReadWrite) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                file => file.and_then(|file| file.sync()).map_err(|error| LogError::fatal("syncing", &path, error))?,
+                file => file.and_then(|file| file.sync()).map_err(|error| LogError::unsynced(&path, error))?,
             }
         }
         for segment in &self.segments {
@@ -47,7 +47,7 @@ impl<D: Disk> SyncJob<D> {
             segment.sync(Place { disk: &self.disk, dir: &self.dir }, depth)?;
         }
         if self.names_changed {
-            self.disk.sync_dir(&self.dir).map_err(|error| LogError::fatal("syncing", &self.dir, error))?;
+            sync_dir(&self.disk, &self.dir)?;
         }
         Ok(())
     }
@@ -108,17 +108,24 @@ fn set_segment_files_aside<D: Disk>(place: Place<'_, D>, segment: &Segment<D>) -
 }
 
 impl<D: Disk> Log<D> {
-    /// Makes everything appended so far durable. Plans, runs and applies in one: for a thread that may wait.
+    /// Makes everything durable that was appended before the call. For a thread that may wait: also for a sync that is
+    /// under way, since what both must make durable is made so once.
     pub fn sync(&self) -> Result<Offset, LogError> {
         self.sync_to(SyncDepth::Batches)
     }
 
-    /// Syncs where `flush.messages` records or more are not durable. To be called after each append.
-    pub fn sync_if_many(&self) -> Result<(), LogError> {
+    /// Syncs where `flush.messages` records or more are not durable. To be called after each append. Gives the offset below
+    /// which no more than that are: those above are another append's, whose sync is still to come.
+    pub fn sync_if_many(&self) -> Result<Offset, LogError> {
         let flush_messages = self.config().flush_messages;
-        let due = flush_messages < i64::MAX
-            && self.log_end_offset().0.saturating_sub(self.recovery_point().0) >= flush_messages;
-        if due { self.sync().map(drop) } else { Ok(()) }
+        if flush_messages == i64::MAX {
+            return Ok(Offset(i64::MAX));
+        }
+        let mut durable = self.recovery_point();
+        if self.log_end_offset().0.saturating_sub(durable.0) >= flush_messages {
+            durable = self.sync()?;
+        }
+        Ok(Offset(durable.0.saturating_add(flush_messages - 1)))
     }
 
     /// Syncs where that was last done `flush.ms` ago. For a thread that may wait.
@@ -135,7 +142,8 @@ impl<D: Disk> Log<D> {
     }
 
     fn sync_to(&self, depth: SyncDepth) -> Result<Offset, LogError> {
-        if let Some(job) = self.plan(depth)? {
+        let _syncing = self.syncing();
+        if let Some(job) = self.plan_sync(depth)? {
             let done = job.run();
             self.apply_sync(job, done)?;
         }
@@ -143,11 +151,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// What must be synced; `None` if nothing has to.
-    pub fn plan_sync(&self) -> Result<Option<SyncJob<D>>, LogError> {
-        self.plan(SyncDepth::Batches)
-    }
-
-    fn plan(&self, depth: SyncDepth) -> Result<Option<SyncJob<D>>, LogError> {
+    pub(crate) fn plan_sync(&self, depth: SyncDepth) -> Result<Option<SyncJob<D>>, LogError> {
         let mut state = self.state();
         self.check_online(&state)?;
         let (segments, end_offset) = {
@@ -177,25 +181,27 @@ impl<D: Disk> Log<D> {
         Ok(Some(job))
     }
 
-    /// Notes what [`SyncJob::run`] has done. After a failed sync nobody knows what the medium holds: the log goes offline.
-    pub fn apply_sync(&self, job: SyncJob<D>, done: Result<(), LogError>) -> Result<(), LogError> {
+    /// Notes what [`SyncJob::run`] has done.
+    pub(crate) fn apply_sync(&self, job: SyncJob<D>, done: Result<(), LogError>) -> Result<(), LogError> {
         let mut state = self.state();
-        match &done {
+        match done {
             Ok(()) => {
-                // A truncation meanwhile has the last word.
-                let end_offset = self.log_end_offset().0;
-                state.recovery_point = state.recovery_point.max(job.end_offset.min(end_offset));
+                state.recovery_point = state.recovery_point.max(job.end_offset.min(self.log_end_offset().0));
+                Ok(())
             }
-            Err(LogError::StorageFull { .. }) => {
+            // Deleted meanwhile: its files are elsewhere, or gone.
+            Err(_) if state.status == Status::Offline => self.check_online(&state),
+            Err(error) => {
+                // Room can be made: what the job was to do is for the next one.
                 state.unsynced_snapshots.extend(job.snapshots);
                 state.names_changed |= job.names_changed;
-            }
-            Err(error) => {
-                tracing::error!(%error, "a sync failed: the log goes offline");
-                state.status = Status::Offline;
+                if !matches!(error, LogError::StorageFull { .. }) {
+                    tracing::error!(%error, dir = %job.dir.display(), "a sync failed: the log goes offline");
+                    state.status = Status::Offline;
+                }
+                Err(error)
             }
         }
-        done
     }
 
     /// Takes the segments off the log that retention lets go (`retention.ms`, `retention.bytes`, the log's start); the job

@@ -2,7 +2,7 @@
 //!
 //! Invariants: `log start ≤ high watermark ≤ log end`; what readers see (the view) changes in one step, after the bytes are
 //! written; one lock, the state's, orders appends, rolls and truncations, and readers never take it. Locks are taken in the
-//! order state, epochs, view, segment. A log that has no record has no file open, and need not have a folder.
+//! order syncing, state, epochs, view, segment. A log that has no record has no file open, and need not have a folder.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +51,8 @@ pub(crate) struct Inner<D: Disk> {
     view: Mutex<View<D>>,
     pub(crate) epochs: Mutex<LeaderEpochs>,
     state: Mutex<State>,
+    /// Held from the plan of a sync to its end: the promise of the next rests on what this one makes durable.
+    syncing: Mutex<()>,
     /// How often segments were taken away or cut, or the log was closed: a cleaning that began before gives up. Raised under
     /// the state's lock.
     pub(crate) cuts: AtomicU64,
@@ -135,6 +137,7 @@ impl<D: Disk> Log<D> {
             view: Mutex::new(view),
             epochs: Mutex::new(epochs),
             state: Mutex::new(state),
+            syncing: Mutex::new(()),
             cuts: AtomicU64::new(0),
             replacements: AtomicU64::new(0),
         };
@@ -200,16 +203,21 @@ impl<D: Disk> Log<D> {
         self.move_high_watermark(|_| offset)
     }
 
-    /// Moves the high watermark to the log's end: for a leader that is its ISR's only member. Appends may do this side by
-    /// side, since each takes the end as it is then.
-    pub fn raise_high_watermark_to_end(&self) -> Offset {
-        self.move_high_watermark(|end| end)
+    /// Moves the high watermark up to the log's end, or to `limit` if that comes first; never down. For a leader that is its
+    /// ISR's only member. Appends may do this side by side, since each takes the end as it is then.
+    pub fn raise_high_watermark(&self, limit: Offset) -> Offset {
+        self.move_high_watermark(|view| view.end.offset.min(limit).max(Offset(view.high_watermark)))
     }
 
-    fn move_high_watermark(&self, target: impl FnOnce(Offset) -> Offset) -> Offset {
+    /// The same without a limit.
+    pub fn raise_high_watermark_to_end(&self) -> Offset {
+        self.raise_high_watermark(Offset(i64::MAX))
+    }
+
+    fn move_high_watermark(&self, target: impl FnOnce(&View<D>) -> Offset) -> Offset {
         let moved = {
             let mut view = self.view();
-            let offset = target(view.end.offset);
+            let offset = target(&view);
             view.high_watermark = offset.0.clamp(view.log_start_offset, view.end.offset.0);
             if view.first_unstable_offset.is_none() {
                 return Offset(view.high_watermark);
@@ -287,6 +295,10 @@ impl<D: Disk> Log<D> {
         lock(&self.inner.state)
     }
 
+    pub(crate) fn syncing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.inner.syncing)
+    }
+
     pub(crate) fn epochs(&self) -> MutexGuard<'_, LeaderEpochs> {
         lock(&self.inner.epochs)
     }
@@ -304,6 +316,14 @@ impl<D: Disk> Log<D> {
         match state.status {
             Status::Online => Ok(()),
             Status::Offline => Err(LogError::Offline { path: self.dir().to_path_buf() }),
+        }
+    }
+
+    /// After a failed sync nobody knows what the medium holds: the log takes nothing any more, and syncs nothing.
+    pub(crate) fn offline_if_unsynced(&self, state: &mut State, error: &LogError) {
+        if error.is_failed_sync() && state.status == Status::Online {
+            tracing::error!(%error, dir = %self.dir().display(), "a sync failed: the log goes offline");
+            state.status = Status::Offline;
         }
     }
 

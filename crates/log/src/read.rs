@@ -78,12 +78,13 @@ impl<D: Disk> Log<D> {
         self.unless_replaced(|| self.read_once(offset, max_bytes, bound, min_one))
     }
 
-    /// Reads again if it failed while cleaning replaced segments: the files of those may be gone.
-    pub(crate) fn unless_replaced<T, E>(&self, mut read: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    /// Reads again if cleaning has replaced segments meanwhile: their files are gone, or others have their names. The count is
+    /// raised before any name changes.
+    pub(crate) fn unless_replaced<T>(&self, mut read: impl FnMut() -> T) -> T {
         loop {
-            let before = self.inner.replacements.load(Ordering::Acquire);
+            let before = self.inner.replacements.load(Ordering::SeqCst);
             let done = read();
-            if done.is_ok() || before == self.inner.replacements.load(Ordering::Acquire) {
+            if before == self.inner.replacements.load(Ordering::SeqCst) {
                 return done;
             }
         }

@@ -34,12 +34,17 @@ impl<D: Disk> Log<D> {
     pub fn roll(&self, now: Timestamp) -> Result<Offset, LogError> {
         let mut state = self.state();
         self.check_online(&state)?;
-        self.ensure_on_disk(&mut state)?;
+        let rolled = self.roll_at_end(&mut state, now);
+        rolled.inspect_err(|error| self.offline_if_unsynced(&mut state, error))
+    }
+
+    fn roll_at_end(&self, state: &mut State, now: Timestamp) -> Result<Offset, LogError> {
+        self.ensure_on_disk(state)?;
         let end = self.log_end_offset();
         match self.segments().last().cloned() {
             Some(active) if active.size() == 0 => Ok(Offset(active.base_offset())),
             active => {
-                let segment = self.roll_to(&mut state, &self.config(), active.as_deref(), end.0, now.0)?;
+                let segment = self.roll_to(state, &self.config(), active.as_deref(), end.0, now.0)?;
                 Ok(Offset(segment.base_offset()))
             }
         }

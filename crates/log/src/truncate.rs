@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ottla_machine::{Disk, Offset, Timestamp};
 
-use crate::error::{LogError, OffsetOutOfRange, ReadError, doing};
+use crate::error::{LogError, OffsetOutOfRange, ReadError, sync_dir};
 use crate::file_names::{PRODUCER_SNAPSHOT, offset_file};
 use crate::jobs::remove_segment_files;
 use crate::log::{Log, OffsetMetadata, State, Status};
@@ -14,8 +14,11 @@ use crate::segment::{Segment, SyncDepth, remove_if_there};
 impl<D: Disk> Log<D> {
     /// Removes all batches that reach `offset` or lie above it. Works on the disk: not for a thread that must not wait.
     ///
-    /// The log goes offline if it fails halfway.
+    /// The log goes offline if it fails halfway. The recovery point moves back with the end, and `recovery-point-offset-checkpoint`
+    /// must say so before anything is appended: an older one would vouch for bytes that are not there any more.
     pub fn truncate_to(&self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        // A sync under way would vouch for what is about to go.
+        let _syncing = self.syncing();
         let mut state = self.state();
         self.check_online(&state)?;
         if offset >= self.log_end_offset() {
@@ -36,6 +39,7 @@ impl<D: Disk> Log<D> {
         offset: Offset,
         log_start_offset: Option<Offset>,
     ) -> Result<(), LogError> {
+        let _syncing = self.syncing();
         let mut state = self.state();
         self.check_online(&state)?;
         let done = self.restart_at(&mut state, offset, log_start_offset.unwrap_or(offset));
@@ -101,6 +105,10 @@ impl<D: Disk> Log<D> {
         for segment in removed.iter().rev() {
             remove_segment_files(place, segment)?;
         }
+        if !removed.is_empty() {
+            // Before the cut: a power loss must not keep later segments behind it, which a recovery has no reason to look at.
+            sync_dir(&self.inner.disk, &dir)?;
+        }
         let before = active.size();
         active.truncate_to(place, offset.0)?;
         // The batch that held the offset went whole, so the end can lie below it; in a gap between batches it is the offset.
@@ -113,20 +121,22 @@ impl<D: Disk> Log<D> {
         state.recovery_point = state.recovery_point.min(end);
         {
             let mut epochs = self.epochs();
-            epochs.truncate_from_end(offset);
+            epochs.truncate_from_end(Offset(end));
             epochs.store(&self.inner.disk, &dir)?;
         }
         {
             let mut view = self.view();
             view.end.offset = Offset(end);
             view.end.relative_position_in_segment = active.size();
+            // Records may have been deleted up to within the batch that went.
+            view.log_start_offset = view.log_start_offset.min(end);
             view.high_watermark = view.high_watermark.min(view.end.offset.0);
             view.forget_known();
         }
         self.rebuild_producers(state, now)?;
         // Durable at once: after a crash, what was cut must not come back behind what is appended next.
         active.sync(place, SyncDepth::All)?;
-        self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
+        sync_dir(&self.inner.disk, &dir)?;
         state.names_changed = false;
         Ok(())
     }
@@ -161,7 +171,7 @@ impl<D: Disk> Log<D> {
             self.view().segments = Arc::new(vec![Arc::new(segment)]);
         }
         if state.on_disk {
-            self.inner.disk.sync_dir(&dir).map_err(doing("syncing", &dir))?;
+            sync_dir(&self.inner.disk, &dir)?;
         }
         state.names_changed = false;
         Ok(())

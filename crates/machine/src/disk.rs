@@ -3,10 +3,13 @@
 //!
 //! Invariants of an implementation: a write is visible to a read as soon as it returns; it is durable after
 //! [`DiskFile::sync`]; a created, renamed or removed name is durable after [`Disk::sync_dir`] of the directory that
-//! holds it. Handles are cheap to clone and stay valid when the file is renamed or removed. Deliberately absent:
-//! appending (the caller knows where its file ends), buffering, memory maps and anything asynchronous.
+//! holds it. Handles are cheap to clone and stay valid when the file is renamed or removed. After a sync that failed
+//! nobody knows what the medium holds, and one that succeeds later says nothing of it: systems drop what they could not
+//! write, and count it as written. So nobody syncs again. Deliberately absent: appending (the caller knows where its file
+//! ends), buffering, memory maps and anything asynchronous.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -69,6 +72,26 @@ pub trait Disk: Clone + Send + Sync + 'static {
         Ok(content)
     }
 
+    /// Creates a directory and those above it that are not there, and makes their names durable.
+    fn create_dir_all_durably(&self, path: &Path) -> io::Result<()> {
+        let mut changed = Vec::new();
+        for dir in path.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+            if self.exists(dir)? {
+                break;
+            }
+            changed.push(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+        }
+        self.create_dir_all(path)?;
+        for parent in changed.into_iter().rev() {
+            match self.sync_dir(parent) {
+                // One that may be written to but not read cannot be synced: as durable as the system makes it.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(failed_sync)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Replaces a file by `content` so that a crash leaves the old or the new one, whole: written beside as `.tmp`, synced,
     /// renamed, and the directory synced. A failure leaves no `.tmp` behind, where the disk lets it be removed.
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -79,7 +102,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
             let file = self.open(&temporary, OpenMode::Create)?;
             file.set_len(0)?;
             file.write_at(0, &[content])?;
-            file.sync()?;
+            // For lack of room it may be tried again: the file is a new one each time.
+            file.sync().map_err(|error| if is_storage_full(&error) { error } else { failed_sync(error) })?;
             self.rename(&temporary, path)
         })();
         if let Err(error) = written {
@@ -88,7 +112,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
             return Err(error);
         }
         match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => self.sync_dir(parent),
+            Some(parent) if !parent.as_os_str().is_empty() => self.sync_dir(parent).map_err(failed_sync),
             _ => Ok(()),
         }
     }
@@ -151,4 +175,26 @@ pub enum OpenMode {
 /// Whether an error says that the disk (or the quota on it) is full: the one failure after which the same disk works again.
 pub fn is_storage_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// What a sync said that failed, as it stands in an [`io::Error`].
+#[derive(Debug)]
+struct FailedSync(io::Error);
+
+impl fmt::Display for FailedSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for FailedSync {}
+
+/// Marks what a sync said that failed, so that it is known for what it is wherever it arrives.
+pub fn failed_sync(error: io::Error) -> io::Error {
+    if is_failed_sync(&error) { error } else { io::Error::new(error.kind(), FailedSync(error)) }
+}
+
+/// Whether a sync has failed: nothing on this disk is certain any more but what was durable before.
+pub fn is_failed_sync(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<FailedSync>())
 }

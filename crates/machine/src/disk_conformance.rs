@@ -95,6 +95,10 @@ fn names<D: Disk>(disk: &D, root: &Path) -> io::Result<()> {
     assert_eq!(kind(disk.rename(&dir, &moved)), Some(ErrorKind::NotFound));
     disk.remove_dir_all(&root.join("a"))?;
     assert!(!disk.exists(&root.join("a"))?);
+    disk.create_dir_all_durably(&dir)?;
+    disk.create_dir_all_durably(&dir)?;
+    assert!(disk.is_dir(&dir)?);
+    disk.remove_dir_all(&root.join("a"))?;
     disk.remove_dir_all(&root.join("a"))
 }
 

@@ -8,9 +8,10 @@ pub mod disk_conformance;
 mod ids;
 mod mem_disk;
 mod seed;
+pub mod seeds;
 mod time;
 
-pub use disk::{Disk, DiskFile, OpenMode, is_storage_full};
+pub use disk::{Disk, DiskFile, OpenMode, failed_sync, is_failed_sync, is_storage_full};
 pub use ids::{LeaderEpoch, Offset, PartitionIndex, ProducerId};
 pub use mem_disk::{Fault, MemDisk, MemFile, MemLock};
 pub use seed::Seed;

@@ -75,6 +75,60 @@ async fn data_may_be_in_memory() {
     assert_eq!(consume(&node, "greetings").await, ["hello"]);
 }
 
+/// Keys and offsets from the beginning up to an offset.
+async fn keys(node: &Node, topic: &str, last_offset: i64) -> Vec<(String, i64)> {
+    let mut consumer = Consumer::new(ConsumerConfig::read(&settings(node)).unwrap());
+    consumer.assign(vec![((topic.into(), 0), Start::Beginning)]);
+    let mut keys = Vec::new();
+    while keys.last().is_none_or(|(_, offset)| *offset < last_offset) {
+        let records = consumer.poll(Duration::from_secs(20)).await.unwrap();
+        assert!(!records.is_empty(), "the last record does not come");
+        let key = |record: &[u8]| String::from_utf8_lossy(record).into_owned();
+        keys.extend(records.iter().map(|record| (key(record.key.as_deref().unwrap()), record.offset)));
+    }
+    keys
+}
+
+#[tokio::test]
+async fn a_compacted_topic_is_compacted_while_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let compacted = [
+            ("log.cleanup.policy", "compact"),
+            ("log.roll.ms", "1000"),
+            ("log.cleaner.backoff.ms", "5"),
+            ("log.cleaner.min.cleanable.ratio", "0.0"),
+        ];
+        let builder = Node::builder().directory(directory.path());
+        compacted.into_iter().fold(builder, |builder, (key, value)| builder.property(key, value)).start().unwrap()
+    };
+    let node = start();
+    let producer = Producer::new(ProducerConfig::read(&settings(&node)).unwrap(), ottla_io::clock::seed());
+    for number in 0..20u8 {
+        let record = ProducerRecord {
+            // Each is a segment.
+            timestamp_ms: Some(1_700_000_000_000 + i64::from(number) * 2000),
+            key: Some(format!("k{}", number % 4).into_bytes()),
+            ..record("table", &number.to_string())
+        };
+        producer.send(&record).await.unwrap();
+    }
+    producer.close().await;
+    let expected: Vec<(String, i64)> = (15..20).map(|offset| (format!("k{}", offset % 4), offset)).collect();
+    let begun = std::time::Instant::now();
+    loop {
+        let found = keys(&node, "table", 19).await;
+        assert!(found.ends_with(&expected), "{found:?}");
+        if found == expected {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{found:?}");
+    }
+    node.stop();
+    let again = start();
+    assert_eq!(keys(&again, "table", 19).await, expected);
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let wrong = Node::builder().property("num.partitions", "many").start();

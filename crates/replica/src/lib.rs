@@ -5,11 +5,13 @@
 
 mod fetch_session;
 mod partition;
+mod syncing;
 mod waiting;
 
 pub use fetch_session::{
     CachedPartition, FetchContext, FetchKind, FetchPartition, FetchSessions, FetchTopic, PartitionAnswer, SessionError,
     SessionLimits,
 };
-pub use partition::{Leadership, Located, Partition, PartitionError, RequiredAcks};
+pub use partition::{Acknowledgement, Leadership, Located, Partition, PartitionError, RequiredAcks};
+pub use syncing::{Ask, SyncTurn};
 pub use waiting::{Waiting, Wake};

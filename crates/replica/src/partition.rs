@@ -4,7 +4,7 @@
 //! under [`Partition::with_log`], and then knows that it is the partition's; who reads takes [`Partition::log`], which goes
 //! on to be readable.
 
-use crate::{Waiting, Wake};
+use crate::{SyncTurn, Waiting, Wake};
 use ottla_log::{AppendError, AppendOrigin, Appended, FetchedSlice, Log, MinOneBatch, ReadBound, ReadError, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::{ErrorCode, Uuid};
@@ -46,6 +46,15 @@ impl RequiredAcks {
             _ => None,
         }
     }
+}
+
+/// What a record must have reached before it is acknowledged and shown to consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// The page cache: it survives the process, not the machine. Kafka's.
+    Written,
+    /// The medium: somebody syncs the log and tells with [`Partition::synced`].
+    Synced,
 }
 
 /// A request at the wrong node, or with the wrong idea of who leads.
@@ -101,6 +110,9 @@ pub struct Partition<D: Disk> {
     pub topic_id: Uuid,
     pub index: i32,
     placed: RwLock<Placed<D>>,
+    pub acknowledgement: Acknowledgement,
+    /// For whoever syncs the log.
+    pub sync_turn: SyncTurn,
     leadership: RwLock<Arc<Leadership>>,
     waiting: Waiting,
 }
@@ -113,6 +125,7 @@ impl<D: Disk> Partition<D> {
         index: i32,
         directory_id: Uuid,
         log: Log<D>,
+        acknowledgement: Acknowledgement,
         leadership: Leadership,
     ) -> Self {
         let partition = Self {
@@ -120,6 +133,8 @@ impl<D: Disk> Partition<D> {
             topic_id,
             index,
             placed: RwLock::new(Placed { current: Located { log, directory_id }, future: None }),
+            acknowledgement,
+            sync_turn: SyncTurn::default(),
             leadership: RwLock::new(Arc::new(leadership)),
             waiting: Waiting::default(),
         };
@@ -233,7 +248,11 @@ impl<D: Disk> Partition<D> {
         if now.is_leader && before.is_none_or(|before| before.leader_epoch != now.leader_epoch || !before.is_leader) {
             self.with_log(|log| {
                 log.assign_epoch_start_offset(LeaderEpoch(now.leader_epoch), log.log_end_offset());
-                advance_high_watermark(log, &now);
+                let limit = match self.acknowledgement {
+                    Acknowledgement::Written => Offset(i64::MAX),
+                    Acknowledgement::Synced => log.recovery_point(),
+                };
+                raise_high_watermark(log, &now, limit);
             });
         }
     }
@@ -255,7 +274,8 @@ impl<D: Disk> Partition<D> {
         }
     }
 
-    /// Appends as the leader and wakes whoever waits for records.
+    /// Appends as the leader and wakes whoever waits for records. Where acknowledgements wait for a sync, nothing is to be
+    /// seen yet: somebody has to see to the sync.
     pub fn append(
         &self,
         batches: &[u8],
@@ -272,18 +292,35 @@ impl<D: Disk> Partition<D> {
         let epoch = LeaderEpoch(leadership.leader_epoch);
         let appended = self.with_log(|log| {
             let appended = log.append_as_leader(batches, origin, epoch, now, scratch)?;
-            log.sync_if_many()?;
-            advance_high_watermark(log, &leadership);
+            if self.acknowledgement == Acknowledgement::Written {
+                let limit = log.sync_if_many()?;
+                raise_high_watermark(log, &leadership, limit);
+            }
             Ok::<_, AppendError>(appended)
         })?;
-        self.waiting.wake_all();
+        if self.acknowledgement == Acknowledgement::Written {
+            self.waiting.wake_all();
+        }
         Ok(appended)
     }
 
-    /// Whether all up to `offset` is committed.
+    /// The log was synced: what is durable counts, and whoever waits for it looks again.
+    pub fn synced(&self) {
+        if self.acknowledgement == Acknowledgement::Synced {
+            let leadership = self.leadership();
+            self.with_log(|log| raise_high_watermark(log, &leadership, log.recovery_point()));
+        }
+        self.waiting.wake_all();
+    }
+
+    /// Whether all below `offset` is acknowledged to who asked for this much.
     #[must_use]
-    pub fn is_committed(&self, offset: Offset) -> bool {
-        self.log().high_watermark() >= offset
+    pub fn is_acknowledged(&self, offset: Offset, acks: RequiredAcks) -> bool {
+        match (acks, self.acknowledgement) {
+            (RequiredAcks::None, _) | (RequiredAcks::Leader, Acknowledgement::Written) => true,
+            (RequiredAcks::Leader, Acknowledgement::Synced) => self.log().recovery_point() >= offset,
+            (RequiredAcks::All, _) => self.log().high_watermark() >= offset,
+        }
     }
 
     /// Lists a request that waits for this partition to move on. It must look once more before it sleeps.
@@ -297,9 +334,10 @@ impl<D: Disk> Partition<D> {
     }
 }
 
-/// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends.
-fn advance_high_watermark<D: Disk>(log: &Log<D>, leadership: &Leadership) {
+/// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends, or as it
+/// syncs.
+fn raise_high_watermark<D: Disk>(log: &Log<D>, leadership: &Leadership, limit: Offset) {
     if leadership.isr.len() <= 1 {
-        log.raise_high_watermark_to_end();
+        log.raise_high_watermark(limit);
     }
 }

@@ -2,24 +2,24 @@
 
 use crate::config::{check_thread_counts, without_effect};
 use crate::doors::{Doors, Set};
-use ottla_broker::{Host, Job};
+use crate::jobs::JobQueue;
+use ottla_broker::{Host, Job, Now, Work};
+use ottla_io::clock;
 use ottla_metadata::config_defs::{BrokerLayers, BrokerScope, Configs};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What the threads share.
 pub(crate) struct Threads {
-    jobs: Mutex<JobQueue>,
-    job_ready: Condvar,
+    jobs: JobQueue,
+    commits: JobQueue,
     controller: Bell,
     timers: Bell,
     cleaners: Bell,
-    /// How many log directories there are.
-    directories: usize,
     /// What the program was started with.
     file: Configs,
     doors: Arc<Doors>,
@@ -27,14 +27,6 @@ pub(crate) struct Threads {
     pub(crate) changed: Notify,
     /// Keys that were set while the node ran and have no effect: each is told once.
     told: Mutex<BTreeSet<String>>,
-}
-
-#[derive(Default)]
-struct JobQueue {
-    queue: VecDeque<Job>,
-    /// By the time when they are due.
-    waiting: BTreeMap<Instant, Vec<Job>>,
-    closed: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +50,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(crate) fn new(directories: usize, file: Configs, doors: Arc<Doors>) -> Arc<Self> {
+    pub(crate) fn new(file: Configs, doors: Arc<Doors>) -> Arc<Self> {
         Arc::new(Self {
-            jobs: Mutex::default(),
-            job_ready: Condvar::default(),
+            jobs: JobQueue::default(),
+            commits: JobQueue::default(),
             controller: Bell::default(),
             timers: Bell::default(),
             cleaners: Bell::default(),
-            directories,
             file,
             doors,
             changed: Notify::new(),
@@ -80,35 +71,14 @@ impl Threads {
         layers.value(key).as_i32().and_then(|count| usize::try_from(count).ok()).unwrap_or(1).max(1)
     }
 
-    /// Runs jobs until the queue is closed and empty.
-    pub(crate) fn work(&self) {
-        loop {
-            let job = {
-                let mut jobs = lock(&self.jobs);
-                loop {
-                    if let Some(job) = jobs.queue.pop_front() {
-                        break job;
-                    }
-                    if jobs.closed {
-                        return;
-                    }
-                    let Some(due) = jobs.waiting.first_entry() else {
-                        jobs = self.job_ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-                        continue;
-                    };
-                    let patience = due.key().saturating_duration_since(Instant::now());
-                    if patience.is_zero() {
-                        let due = due.remove();
-                        jobs.queue.extend(due);
-                        self.job_ready.notify_one();
-                    } else {
-                        let waited = self.job_ready.wait_timeout(jobs, patience);
-                        jobs = waited.unwrap_or_else(PoisonError::into_inner).0;
-                    }
-                }
-            };
-            job();
-        }
+    /// What may wait.
+    pub(crate) fn jobs(&self) -> &JobQueue {
+        &self.jobs
+    }
+
+    /// What requests wait for.
+    pub(crate) fn commits(&self) -> &JobQueue {
+        &self.commits
     }
 
     /// The controller's thread, the timers' and the cleaners' end; the job threads end when they have done what is queued.
@@ -134,8 +104,8 @@ impl Threads {
     }
 
     pub(crate) fn close_jobs(&self) {
-        lock(&self.jobs).closed = true;
-        self.job_ready.notify_all();
+        self.jobs.close();
+        self.commits.close();
     }
 }
 
@@ -173,34 +143,42 @@ impl Bell {
 
 impl Host for Threads {
     fn run(&self, job: Job) {
-        lock(&self.jobs).queue.push_back(job);
-        self.job_ready.notify_one();
+        self.jobs.push(job);
     }
 
     fn run_after(&self, delay: Duration, job: Job) {
-        let mut jobs = lock(&self.jobs);
-        jobs.waiting.entry(Instant::now() + delay).or_default().push(job);
-        self.job_ready.notify_one();
+        self.jobs.push_later(delay, job);
     }
 
-    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
-        if jobs.len() < 2 {
-            jobs.into_iter().for_each(|job| job());
+    fn run_commit(&self, job: Job) {
+        self.commits.push(job);
+    }
+
+    fn run_all(&self, groups: Vec<Vec<Work<'_>>>) {
+        if groups.iter().map(Vec::len).sum::<usize>() < 2 {
+            groups.into_iter().flatten().for_each(|work| work());
             return;
         }
-        let threads = (self.count("num.recovery.threads.per.data.dir") * self.directories.max(1)).min(jobs.len());
-        let queue = Mutex::new(jobs);
+        let queues: Vec<Mutex<VecDeque<Work<'_>>>> = groups.into_iter().map(|group| Mutex::new(group.into())).collect();
+        let parallel = self.count("num.recovery.threads.per.data.dir");
         std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let job = lock(&queue).pop();
-                        let Some(job) = job else { break };
-                        job();
-                    }
-                });
+            for queue in &queues {
+                let threads = parallel.min(lock(queue).len());
+                for _ in 0..threads {
+                    scope.spawn(move || {
+                        loop {
+                            let work = lock(queue).pop_front();
+                            let Some(work) = work else { break };
+                            work();
+                        }
+                    });
+                }
             }
         });
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: clock::instant(), wall: clock::wall() }
     }
 
     fn space(&self, path: &Path) -> Option<(u64, u64)> {

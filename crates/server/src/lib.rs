@@ -8,6 +8,7 @@ mod connection;
 mod doors;
 mod host;
 mod io_threads;
+mod jobs;
 mod listen;
 mod patience;
 mod run;

@@ -11,7 +11,7 @@ use crate::listen::{self, Bound};
 use crate::patience::Patience;
 use crate::settings::node_settings;
 use crate::storage;
-use ottla_broker::{ListenerKind, Node, Now, StartError};
+use ottla_broker::{Acknowledgement, ListenerKind, Node, Now, SYNCS_AT_ONCE, StartError};
 use ottla_io::buffers::BufferPool;
 use ottla_io::clock;
 use ottla_io::disk::RealDisk;
@@ -91,7 +91,7 @@ pub fn start(config: &NodeConfig) -> Result<Running, RunError> {
     let ports: Vec<(String, u16)> = bound.iter().map(|b| (b.listener.name.clone(), b.address.port())).collect();
     let settings = node_settings(config, &cluster_id, &ports);
 
-    let threads = Threads::new(config.directories.log_dirs.len(), config.file.clone(), Arc::clone(&doors));
+    let threads = Threads::new(config.file.clone(), Arc::clone(&doors));
     let node = Node::start(settings, RealDisk, Arc::clone(&threads) as _, clock::seed(), now())?;
     let io_count = threads.count("num.io.threads");
     let runtime = io_threads::runtime(io_count).map_err(RunError::Thread)?;
@@ -161,7 +161,13 @@ impl Running {
         };
         for _ in 0..JOB_THREADS {
             let threads = Arc::clone(&self.threads);
-            self.jobs.push(spawn("jobs", Box::new(move || threads.work()))?);
+            self.jobs.push(spawn("jobs", Box::new(move || threads.jobs().work()))?);
+        }
+        if self.node.settings().acknowledgement == Acknowledgement::Synced {
+            for _ in 0..SYNCS_AT_ONCE {
+                let threads = Arc::clone(&self.threads);
+                self.jobs.push(spawn("commits", Box::new(move || threads.commits().work()))?);
+            }
         }
         let (threads, node, failed) = (Arc::clone(&self.threads), Arc::clone(&self.node), Arc::clone(&self.failed));
         let patience = Duration::from_millis(u64::try_from(config.lifecycle.heartbeat_interval_ms).unwrap_or(2000));

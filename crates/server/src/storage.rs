@@ -341,7 +341,7 @@ impl Plan {
     /// The zero snapshot, and for a level that Kafka 4.3 opens `bootstrap.checkpoint` too, which it needs.
     fn write_snapshots(&self, path: &Path) -> Result<(), String> {
         let folder = path.join(METADATA_FOLDER);
-        RealDisk.create_dir_all(&folder).map_err(|error| error.to_string())?;
+        RealDisk.create_dir_all_durably(&folder).map_err(|error| error.to_string())?;
         let zero = folder.join(SnapshotId::ZERO.to_string());
         let bytes = self.snapshot(self.kraft_version, self.voters.as_ref()).map_err(|error| error.to_string())?;
         RealDisk.write_atomically(&zero, &bytes).map_err(|error| error.to_string())?;

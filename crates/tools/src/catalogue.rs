@@ -3,7 +3,7 @@
 use crate::cli::{Group, Tool};
 use crate::commands::{
     acls, broker_api_versions, client_metrics, cluster, configs, console_consumer, console_producer, consumer_groups,
-    consumer_perf, delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, leader_election,
+    consumer_perf, delete_records, dump_log, e2e_latency, features, get_offsets, groups, jmx, leader_election, log,
     log_dirs, metadata_quorum, metadata_shell, producer_perf, reassign_partitions, replica_verification, server_start,
     server_stop, storage, tail, top, topics, verifiable,
 };
@@ -23,6 +23,7 @@ pub(crate) static TOOLS: &[&Tool] = &[
     &console_producer::TOOL,
     &console_consumer::TOOL,
     &tail::TOOL,
+    &log::TOOL,
     &dump_log::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,

@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "partitions", run: partitions },
     Case { name: "beside", run: beside },
     Case { name: "slow-disk", run: slow_disk },
+    Case { name: "synced", run: super::synced::run },
     Case { name: "connections", run: connections },
     Case { name: "commands", run: super::commands::run },
     Case { name: "restart", run: restart },
@@ -57,7 +58,7 @@ pub(super) const fn less(case: &'static str, what: &'static str, unit: &'static 
     Measure { case, what, unit, better: Better::Less, goal }
 }
 
-const fn more(case: &'static str, what: &'static str, unit: &'static str) -> Measure {
+pub(super) const fn more(case: &'static str, what: &'static str, unit: &'static str) -> Measure {
     Measure { case, what, unit, better: Better::More, goal: None }
 }
 
@@ -91,6 +92,19 @@ impl<'a> Session<'a> {
 
     pub(super) fn system(&self) -> System {
         self.program.system
+    }
+
+    pub(super) fn bench(&self) -> &'a Bench {
+        self.bench
+    }
+
+    pub(super) fn program(&self) -> &'a Program {
+        self.program
+    }
+
+    /// Where the load tells of its errors.
+    pub(super) fn log(&self) -> &File {
+        &self.log
     }
 
     pub(super) fn compat(&self) -> &Work {

@@ -11,6 +11,7 @@ mod load;
 mod report;
 mod results;
 mod slow_disk;
+mod synced;
 mod system;
 
 use crate::compat::{Work, install};

@@ -87,6 +87,17 @@ impl Home {
         Self::with_data(bench, program, dir, &data)
     }
 
+    /// A second one beside it, with lines of its own in the configuration.
+    pub(crate) fn with_settings(bench: &Bench, program: &Program, name: &str, settings: &str) -> Result<Self> {
+        let dir = bench.work.join(format!("{}-{name}", program.system.name()));
+        let data = dir.join("data");
+        let home = Self::with_data(bench, program, dir, &data)?;
+        let properties = home.dir.join("server.properties");
+        let text = std::fs::read_to_string(&properties)?;
+        std::fs::write(&properties, format!("{text}\n{settings}\n"))?;
+        Ok(home)
+    }
+
     /// The same, with the data elsewhere.
     pub(crate) fn with_data(bench: &Bench, program: &Program, dir: PathBuf, data: &Path) -> Result<Self> {
         remove(&dir)?;

@@ -152,13 +152,13 @@ fn record(turn: usize, partition: usize, number: usize) -> (String, String) {
     (format!("key-{}", number % 7), value)
 }
 
-fn kcat(port: u16) -> Command {
+pub(super) fn kcat(port: u16) -> Command {
     let mut kcat = Command::new("kcat");
     kcat.arg("-b").arg(format!("127.0.0.1:{port}")).stdin(Stdio::null());
     kcat
 }
 
-fn feed(command: &mut Command, text: &str) -> Result<()> {
+pub(super) fn feed(command: &mut Command, text: &str) -> Result<()> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot run kcat")?;
     child.stdin.take().context("kcat has no input")?.write_all(text.as_bytes())?;

@@ -69,6 +69,18 @@ impl Home {
         &self.log_dirs
     }
 
+    /// A copy of all files, with other settings. The node must be stopped, and only one of both may run.
+    pub(super) fn copied(&self, dir: TempDir, settings: impl FnOnce(&str) -> String) -> Result<Home> {
+        let copied = Command::new("cp").arg("-a").arg(self.dir.path().join(".")).arg(dir.path()).status()?;
+        ensure!(copied.success(), "{} cannot be copied", self.dir.path().display());
+        let log_dirs = ["data-1", "data-2"].map(|name| dir.path().join(name));
+        let home = Home { dir, log_dirs, port: self.port };
+        let (old, new) = (self.dir.path().display().to_string(), home.dir.path().display().to_string());
+        let text = std::fs::read_to_string(self.properties())?.replace(&old, &new);
+        std::fs::write(home.properties(), settings(&text))?;
+        Ok(home)
+    }
+
     fn properties(&self) -> PathBuf {
         self.dir.path().join("server.properties")
     }
@@ -93,6 +105,11 @@ impl Sides {
     }
 
     pub(super) fn format(&self, work: &Work, side: Side, dir: TempDir) -> Result<Home> {
+        self.format_with(work, side, dir, "")
+    }
+
+    /// With more lines for the properties file.
+    pub(super) fn format_with(&self, work: &Work, side: Side, dir: TempDir, more: &str) -> Result<Home> {
         let [port, controller_port] = free_ports()?;
         let log_dirs = ["data-1", "data-2"].map(|name| dir.path().join(name));
         let [first, second] = log_dirs.each_ref().map(|path| path.display());
@@ -104,7 +121,7 @@ impl Sides {
             .replace("{log_dir}", &format!("{first},{second}"))
             .replace("num.partitions=1\n", &format!("num.partitions={PARTITIONS}\n"));
         let home = Home { dir, log_dirs, port };
-        std::fs::write(home.properties(), text)?;
+        std::fs::write(home.properties(), text + more)?;
         let mut format = command(&self.program(side).format);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(home.properties()).arg("--standalone");
         install::quietly(work, "takeover-format", &mut format)?;

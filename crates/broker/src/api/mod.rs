@@ -23,6 +23,7 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod produce_wait;
 mod throttle;
 
 use crate::node::Node;

@@ -3,26 +3,30 @@
 //!
 //! Checked in Kafka's order: the transactional id, topic ids, the right to write, whether the partition is there, the
 //! shape of its records, acks. Every batch is appended before the next is looked at; with acks=0 nothing is answered,
-//! but an error closes the connection so that the producer hears of it.
+//! but an error closes the connection so that the producer hears of it. What is to be acknowledged later waits in
+//! `produce_wait.rs`.
 
 use super::metadata::reachable_broker;
+use super::produce_wait::{Unacknowledged, Waiting};
 use super::throttle::{millis, took};
-use crate::node::{Node, Published, sync_if_rolled};
+use crate::node::{Node, Published};
 use crate::request::{Answer, Context, Worker};
 use ottla_log::{AppendError, AppendOrigin, Appended, RecordError, RecordErrorReason};
 use ottla_machine::Disk;
 use ottla_metadata::controller::is_internal_topic;
 use ottla_replica::{Partition, PartitionError, RequiredAcks};
 use ottla_security::{AclOperation, ResourceType};
-use ottla_wire::api::produce_request::PartitionProduceData;
+use ottla_wire::api::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_wire::api::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_wire::api::{ProduceRequest, ProduceResponse};
 use ottla_wire::batch::{BatchError, Batches, Compression};
 use ottla_wire::{ErrorCode, Uuid};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a batch tells its format, and the one that is taken.
 const MAGIC_AT: usize = 16;
@@ -39,8 +43,9 @@ pub(super) fn handle<D: Disk>(
 ) -> Answer<D> {
     let published = node.published();
     let refused = refusal(node, context, request);
-    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut outcomes = Vec::with_capacity(request.topic_data.len());
     let mut failed = None;
+    let mut waits = Vec::new();
     for topic in &request.topic_data {
         // By id from version 13, by name before.
         let known = match topic.topic_id.is_zero() {
@@ -57,36 +62,64 @@ pub(super) fn handle<D: Disk>(
             None => None,
         };
         let append = Append { node, context, acks: request.acks, published: &published };
-        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
+        let mut of_topic = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
             let outcome = match error {
                 Some(error) => Err(Refusal::of(error)),
                 None => append.one(name, known.map_or(Uuid::ZERO, |known| known.id), data, worker),
             };
+            let outcome = outcome.map(|(appended, partition)| {
+                let place = (outcomes.len(), of_topic.len());
+                waits.extend(Unacknowledged::new(partition, &appended, request.acks, place));
+                appended
+            });
             if let Err(refusal) = &outcome {
                 failed = Some(refusal.code);
             }
-            partition_responses.push(describe(data.index, outcome));
+            of_topic.push(describe(data.index, outcome));
         }
-        responses.push(TopicProduceResponse {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            partition_responses,
-            ..Default::default()
-        });
+        outcomes.push(of_topic);
     }
-    let bytes = context.frame_bytes as f64;
+    let topics = request.topic_data.iter().zip(outcomes);
     match (request.acks, failed) {
         (0, Some(error)) => Answer::Close(format!("a produce request with acks=0 failed: {}", error.name())),
-        (0, None) => Answer::Silence { wait: node.quotas.produced.record(context, bytes, context.now.instant) },
+        (0, None) => {
+            let bytes = context.frame_bytes as f64;
+            Answer::Silence { wait: node.quotas.produced.record(context, bytes, context.now.instant) }
+        }
+        _ if waits.is_empty() => {
+            let responses = topics.map(|(topic, outcomes)| of_topic(topic.name.clone(), topic.topic_id, outcomes));
+            answer(node, context, responses.collect(), None)
+        }
         _ => {
-            let node_endpoints = name_leaders(context, &published, &mut responses);
-            let wait = node.quotas.produced.record(context, bytes, context.now.instant).max(took(node, context, None));
-            let throttle_time_ms = millis(wait);
-            let response = ProduceResponse { responses, throttle_time_ms, node_endpoints, ..Default::default() };
-            context.reply_and_wait(&response, wait)
+            let name = |topic: &TopicProduceData<'_>| topic.name.to_string().into();
+            let responses = topics.map(|(topic, outcomes)| of_topic(name(topic), topic.topic_id, outcomes));
+            Waiting::park(context, responses.collect(), waits, request.timeout_ms)
         }
     }
+}
+
+fn of_topic<'a>(
+    name: Cow<'a, str>,
+    topic_id: Uuid,
+    partition_responses: Vec<PartitionProduceResponse<'a>>,
+) -> TopicProduceResponse<'a> {
+    TopicProduceResponse { name, topic_id, partition_responses, ..Default::default() }
+}
+
+/// The answer; `spent` is the time that the request took so far, if it waited since.
+pub(super) fn answer<D: Disk>(
+    node: &Node<D>,
+    context: &Context,
+    mut responses: Vec<TopicProduceResponse<'_>>,
+    spent: Option<Duration>,
+) -> Answer<D> {
+    let node_endpoints = name_leaders(context, &node.published(), &mut responses);
+    let bytes = context.frame_bytes as f64;
+    let wait = node.quotas.produced.record(context, bytes, context.now.instant).max(took(node, context, spent));
+    let throttle_time_ms = millis(wait);
+    let response = ProduceResponse { responses, throttle_time_ms, node_endpoints, ..Default::default() };
+    context.reply_and_wait(&response, wait)
 }
 
 /// What keeps the whole request from being looked at.
@@ -137,7 +170,7 @@ impl<D: Disk> Append<'_, D> {
         topic_id: Uuid,
         data: &PartitionProduceData<'_>,
         worker: &mut Worker,
-    ) -> Result<Appended, Refusal> {
+    ) -> Result<(Appended, &Arc<Partition<D>>), Refusal> {
         let records = data.records.as_ref().map_or(&[][..], |records| records.bytes());
         let partition = self.published.partition(topic_id, data.index);
         let exists =
@@ -163,8 +196,8 @@ impl<D: Disk> Append<'_, D> {
             }
             refused(&error, partition)
         })?;
-        sync_if_rolled(&self.node.directories, partition, &appended);
-        Ok(appended)
+        self.node.committer.appended(partition, &appended);
+        Ok((appended, partition))
     }
 
     fn not_here(&self, topic_id: Uuid, index: i32) -> Refusal {

@@ -4,19 +4,19 @@
 //! A shard's lock is held through a call, the append within included; answers that come out are put into their slots and
 //! the waiters marked. Loading runs as a job and lets go of the lock between chunks.
 
-use super::{Directories, Node, Published, Settings, lock, sync_if_rolled};
+use super::{Committer, Directories, Node, Published, Settings, lock};
 use ottla_coordinator::{AppendFailure, AppendedRange, Env, Now, ShardLog};
 use ottla_group::{DeletedTopic, GroupAnswer, GroupSettings, GroupShard, TopicResolver, WaiterId, partition_for};
 use ottla_log::{AppendError, AppendOrigin, MinOneBatch, ReadBound, ReadError, Scratch};
 use ottla_machine::{Disk, Instant, LeaderEpoch, Offset, Seed, Timestamp};
 use ottla_metadata::config_defs::BrokerLayers;
 use ottla_metadata::image::{Delta, Image};
-use ottla_replica::{Partition, PartitionError, RequiredAcks, Wake};
+use ottla_replica::{Acknowledgement, Partition, PartitionError, RequiredAcks, Wake};
 use ottla_wire::batch::{Codecs, Compression};
 use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub(crate) struct HostedShard<D: Disk> {
     slots: Mutex<BTreeMap<WaiterId, Arc<GroupSlot>>>,
     scratch: Mutex<Scratch>,
     directories: Arc<Directories<D>>,
+    /// Gone when the node is.
+    committer: Weak<Committer<D>>,
     /// The shard's next deadline in nanoseconds, to be read without its lock.
     deadline: AtomicU64,
 }
@@ -46,6 +48,13 @@ pub(crate) struct Coordinators<D: Disk> {
     shards: RwLock<BTreeMap<i32, Arc<HostedShard<D>>>>,
     settings: GroupSettings,
     next_waiter: AtomicU64,
+}
+
+/// Whether a shard has to be looked at earlier than was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextTimeout {
+    AsBefore,
+    Sooner,
 }
 
 /// What a call on a shard gives: its answer, or where it will appear.
@@ -100,6 +109,21 @@ impl<D: Disk> Coordinators<D> {
         }
     }
 
+    /// More of a partition counts: what waits for it in the shard that stands on it is done.
+    pub(super) fn committed(&self, partition: &Arc<Partition<D>>, now: crate::request::Now) -> NextTimeout {
+        if *partition.topic != *OFFSETS_TOPIC {
+            return NextTimeout::AsBefore;
+        }
+        let Some(hosted) = self.at(partition.index).filter(|hosted| Arc::ptr_eq(&hosted.partition, partition)) else {
+            return NextTimeout::AsBefore;
+        };
+        let mut codecs = Codecs::default();
+        let mut shard = lock(&hosted.shard);
+        let mut env = Env { now: shard_now(now), log: &*hosted, codecs: &mut codecs };
+        shard.committed(&mut env);
+        hosted.deliver(&mut shard)
+    }
+
     /// The node stops: whoever waits is told to look for another coordinator.
     pub(crate) fn resign_all(&self) {
         for hosted in self.all() {
@@ -133,7 +157,7 @@ fn group_settings(layers: &BrokerLayers<'_>) -> GroupSettings {
 
 impl<D: Disk> HostedShard<D> {
     /// Hands out the answers that have come, and notes the next deadline.
-    fn deliver(&self, shard: &mut GroupShard) {
+    fn deliver(&self, shard: &mut GroupShard) -> NextTimeout {
         while let Some((id, answer)) = shard.poll_output() {
             if let Some(slot) = lock(&self.slots).remove(&id) {
                 *lock(&slot.answer) = Some(answer);
@@ -141,7 +165,7 @@ impl<D: Disk> HostedShard<D> {
             }
         }
         let deadline = shard.poll_timeout().map_or(NO_DEADLINE, |at| at.0);
-        self.deadline.store(deadline, Ordering::Release);
+        let before = self.deadline.swap(deadline, Ordering::AcqRel);
         let warnings = shard.take_warnings();
         if !warnings.is_empty() {
             let (topic, index) = (&self.partition.topic, self.partition.index);
@@ -150,6 +174,7 @@ impl<D: Disk> HostedShard<D> {
                 tracing::warn!("{topic}-{index}: at offset {}: {}", warning.offset.0, warning.error);
             }
         }
+        if deadline < before { NextTimeout::Sooner } else { NextTimeout::AsBefore }
     }
 }
 
@@ -163,7 +188,9 @@ impl<D: Disk> ShardLog for HostedShard<D> {
         self.partition
             .append(batch, AppendOrigin::Coordinator, RequiredAcks::All, now, &mut scratch)
             .map(|appended| {
-                sync_if_rolled(&self.directories, &self.partition, &appended);
+                if let Some(committer) = self.committer.upgrade() {
+                    committer.appended(&self.partition, &appended);
+                }
                 AppendedRange { first: appended.first_offset, last: appended.last_offset }
             })
             .map_err(|error| {
@@ -241,11 +268,9 @@ impl<D: Disk> Node<D> {
         lock(&hosted.slots).insert(id, Arc::clone(&slot));
         let mut env = Env { now: shard_now(now), log: &**hosted, codecs: &mut codecs };
         let answer = call(&mut shard, &mut env, id);
-        let before = hosted.deadline.load(Ordering::Acquire);
-        hosted.deliver(&mut shard);
-        let sooner = hosted.deadline.load(Ordering::Acquire) < before;
+        let next = hosted.deliver(&mut shard);
         drop(shard);
-        if sooner {
+        if next == NextTimeout::Sooner {
             self.host().wake_timers();
         }
         match answer {
@@ -341,6 +366,7 @@ impl<D: Disk> Node<D> {
                     slots: Mutex::default(),
                     scratch: Mutex::default(),
                     directories: Arc::clone(&self.directories),
+                    committer: Arc::downgrade(&self.committer),
                     deadline: AtomicU64::new(NO_DEADLINE),
                 });
                 let mut shards = self.coordinators.shards.write().unwrap_or_else(PoisonError::into_inner);
@@ -375,6 +401,12 @@ impl<D: Disk> Node<D> {
 
 /// Reads a partition from its start to what is committed. A newer election ends it.
 fn load<D: Disk>(hosted: &Arc<HostedShard<D>>, epoch: LeaderEpoch, now: crate::request::Now) {
+    if hosted.partition.acknowledgement == Acknowledgement::Synced
+        && let Some(committer) = hosted.committer.upgrade()
+    {
+        // What a killed process left in the page cache counts from the first answer on.
+        committer.sync(&hosted.partition);
+    }
     let log = hosted.partition.log();
     let mut codecs = Codecs::default();
     let mut offset = log.log_start_offset();

@@ -121,10 +121,6 @@ impl<D: Disk> Directories<D> {
         Ok(())
     }
 
-    pub fn host(&self) -> &Arc<dyn Host> {
-        &self.host
-    }
-
     /// The broker epoch of the last clean stop: -1 unless all directories agree on it.
     pub fn previous_broker_epoch(&self) -> i64 {
         let mut epochs = self.online().map(|d| d.clean.map_or(-1, |mark| mark.broker_epoch));

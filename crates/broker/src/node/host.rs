@@ -1,6 +1,7 @@
 //! What a node asks of whatever runs it: threads for work that may wait, and a word when the controller has something to
 //! do. The simulator answers with queues of its own.
 
+use crate::request::Now;
 use ottla_metadata::config_defs::BrokerScope;
 use ottla_metadata::image::Configs;
 use std::path::Path;
@@ -10,6 +11,9 @@ use std::time::Duration;
 /// Work that may wait for the disk.
 pub type Job = Box<dyn FnOnce() + Send>;
 
+/// Work that whoever gives it out waits for.
+pub type Work<'a> = Box<dyn FnOnce() + Send + 'a>;
+
 pub trait Host: Send + Sync {
     /// Runs a job soon, elsewhere.
     fn run(&self, job: Job);
@@ -17,8 +21,15 @@ pub trait Host: Send + Sync {
     /// Runs a job elsewhere when this time has passed. One that is still waiting when the program ends is not run.
     fn run_after(&self, delay: Duration, job: Job);
 
-    /// Runs all of them, several at once, and comes back when they are done.
-    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>);
+    /// Runs a job that requests wait for: soon, beside others of its kind, and never behind those of [`Host::run`].
+    fn run_commit(&self, job: Job);
+
+    /// Runs all of them, of each group several at once and the first first, and comes back when they are done. A group is
+    /// what shares a disk.
+    fn run_all(&self, groups: Vec<Vec<Work<'_>>>);
+
+    /// The time now, for what a job does when it comes to it.
+    fn now(&self) -> Now;
 
     /// Total and usable bytes of the volume that holds a path; None where nobody can tell.
     fn space(&self, path: &Path) -> Option<(u64, u64)>;

@@ -6,6 +6,7 @@
 
 mod assignments;
 mod cleaner;
+mod commit;
 mod coordinators;
 mod directories;
 mod folders;
@@ -20,6 +21,7 @@ mod published;
 mod quorum;
 mod quorum_files;
 mod quotas;
+mod recovery;
 mod settings;
 mod start;
 mod step;
@@ -29,9 +31,11 @@ mod upkeep;
 
 pub use cleaner::CleanerWorker;
 pub(crate) use cleaner::check_change as check_cleaner_change;
+pub(crate) use commit::Committer;
+pub use commit::SYNCS_AT_ONCE;
 use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
-pub use host::{Host, Job};
+pub use host::{Host, Job, Work};
 pub use moves::MoveSettings;
 use moves::Moves;
 pub use published::Published;
@@ -39,7 +43,6 @@ pub(crate) use quotas::NodeQuotas;
 pub use quotas::QuotaWindows;
 pub use settings::{Authorization, InternalTopic, Place, Settings};
 pub(crate) use step::{Decided, Desk, Operation, QuorumChange};
-pub(crate) use upkeep::sync_if_rolled;
 
 use crate::controller::create_topics::Creations;
 use crate::request::{Answer, Connection, Now, Worker};
@@ -138,7 +141,8 @@ pub struct Node<D: Disk> {
     producer_ids: Arc<Mutex<ProducerIds>>,
     assignments: Arc<Mutex<Assignments>>,
     moves: Moves<D>,
-    pub(crate) coordinators: Coordinators<D>,
+    pub(crate) coordinators: Arc<Coordinators<D>>,
+    pub(crate) committer: Arc<Committer<D>>,
     cleaners: cleaner::Cleaners,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,

@@ -2,8 +2,9 @@
 
 use super::directories::Directory;
 use super::folders::{Found, FoundLogs};
+use super::recovery::Progress;
 use super::topic_config::{log_config, topic_config};
-use super::{Node, Published};
+use super::{Node, Published, Work};
 use crate::request::Now;
 use ottla_log::directory::{FolderState, TopicPartition};
 use ottla_log::{Log, LogConfig, LogError, OpenOptions, ShutdownKind, TopicId};
@@ -48,7 +49,7 @@ impl<D: Disk> Node<D> {
                 *held.entry(located.directory_id).or_default() += 1;
             }
         }
-        let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
+        let mut jobs: BTreeMap<Uuid, Vec<(Opening<'_>, FoundLogs<D>)>> = BTreeMap::new();
         let mut unplaced = Vec::new();
         let mut seen = BTreeSet::new();
         for topic in touched {
@@ -82,19 +83,21 @@ impl<D: Disk> Node<D> {
                 for here in [&found.current, &found.future].into_iter().flatten() {
                     *held.entry(here.directory.id).or_default() += 1;
                 }
-                let opened = &opened;
-                jobs.push(Box::new(move || match self.open_found(&opening, found) {
-                    Ok(Some(logs)) => drop(super::lock(opened).insert(key, logs)),
-                    Ok(None) => {}
-                    Err(error) => {
-                        self.directories.note(&error);
-                        self.directories.lose(key.0, key.1);
-                        tracing::error!("partition {} stays offline: {error}", opening.name);
-                    }
-                }));
+                let place = found.current.as_ref().or(found.future.as_ref()).map(|here| here.directory.id);
+                jobs.entry(place.unwrap_or_default()).or_default().push((opening, found));
             }
         }
-        self.host().run_all(jobs);
+        let groups = self.directories.online().filter_map(|directory| Some((directory, jobs.remove(&directory.id)?)));
+        let mut groups: Vec<_> =
+            groups.map(|(directory, logs)| (Progress::begin(&**self.host(), directory, logs.len()), logs)).collect();
+        let mut work: Vec<Vec<Work<'_>>> = Vec::new();
+        for (progress, logs) in &mut groups {
+            let (progress, opened) = (&*progress, &opened);
+            let logs = std::mem::take(logs).into_iter();
+            work.push(logs.map(|(opening, found)| self.open_job(opening, found, progress, opened)).collect());
+        }
+        self.host().run_all(work);
+        drop(groups);
         let mut opened = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
         // With a directory offline, what is not here may be there.
         let all_online = self.directories.all_online();
@@ -118,6 +121,28 @@ impl<D: Disk> Node<D> {
         opened
     }
 
+    fn open_job<'j>(
+        &'j self,
+        opening: Opening<'j>,
+        found: FoundLogs<D>,
+        progress: &'j Progress<'_>,
+        opened: &'j Mutex<BTreeMap<(Uuid, i32), Opened<D>>>,
+    ) -> Work<'j> {
+        Box::new(move || {
+            let key = (opening.topic_id, opening.name.partition.0);
+            match self.open_found(&opening, found, progress) {
+                Ok(Some(logs)) => drop(super::lock(opened).insert(key, logs)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.directories.note(&error);
+                    self.directories.lose(key.0, key.1);
+                    progress.failed();
+                    tracing::error!("partition {} stays offline: {error}", opening.name);
+                }
+            }
+        })
+    }
+
     fn is_assigned_here(&self, assigned: Option<Uuid>) -> bool {
         assigned.is_some_and(|id| self.directories.with_id(id).is_some())
     }
@@ -132,26 +157,31 @@ impl<D: Disk> Node<D> {
     /// Opens what lies here of a partition, in use and on its way. A copy alone, in the directory that the metadata names, is
     /// what a move left that was killed between its two renames, and so is one that goes on where the log ends, after a
     /// power loss (KAFKA-16082): it takes the log's place. Any other copy is gone on with.
-    fn open_found(&self, opening: &Opening<'_>, found: FoundLogs<D>) -> Result<Option<Opened<D>>, LogError> {
+    fn open_found(
+        &self,
+        opening: &Opening<'_>,
+        found: FoundLogs<D>,
+        progress: &Progress<'_>,
+    ) -> Result<Option<Opened<D>>, LogError> {
         let (current, future) = match (found.current, found.future) {
             (None, None) => return Ok(None),
             (Some(current), None) => {
-                return Ok(Some(Opened { current: self.open_log(opening, &current)?, future: None }));
+                return Ok(Some(Opened { current: self.open_log(opening, &current, progress)?, future: None }));
             }
             (None, Some(mut future)) => {
                 future.directory.files.promote(&future.folder)?;
                 tracing::info!("{} takes the place that it was moved to", opening.name);
                 future.folder.name = opening.name.to_string();
-                return Ok(Some(Opened { current: self.open_log(opening, &future)?, future: None }));
+                return Ok(Some(Opened { current: self.open_log(opening, &future, progress)?, future: None }));
             }
             (Some(current), Some(future)) => (current, future),
         };
-        let log = self.open_log(opening, &current)?;
+        let log = self.open_log(opening, &current, progress)?;
         if current.directory.id == future.directory.id {
             self.set_stray(&future.directory, &future.folder, "the log lies in the same directory");
             return Ok(Some(Opened { current: log, future: None }));
         }
-        let copy = match self.open_log(opening, &future) {
+        let copy = match self.open_log(opening, &future, progress) {
             Ok(copy) => copy,
             Err(error) => {
                 self.directories.note(&error);
@@ -173,7 +203,13 @@ impl<D: Disk> Node<D> {
         Ok(Some(Opened { current: copy, future: None }))
     }
 
-    fn open_log(&self, opening: &Opening<'_>, found: &Found<D>) -> Result<Located<D>, LogError> {
+    fn open_log(
+        &self,
+        opening: &Opening<'_>,
+        found: &Found<D>,
+        progress: &Progress<'_>,
+    ) -> Result<Located<D>, LogError> {
+        let began = self.host().now().instant;
         let directory = &found.directory;
         let (recovery_point, log_start_offset) = directory.checkpointed(&opening.name);
         let shutdown = if directory.clean.is_some() { ShutdownKind::Clean } else { ShutdownKind::Unclean };
@@ -181,15 +217,7 @@ impl<D: Disk> Node<D> {
         let (config, now) = (Arc::clone(&opening.config), opening.now.wall);
         let options = OpenOptions { shutdown, recovery_point, log_start_offset, topic_id, config, now };
         let (log, recovery) = Log::open(directory.files.disk().clone(), &found.path(), options)?;
-        for cut in &recovery.truncations {
-            tracing::warn!(
-                "{}: cut at byte {}, {} bytes are gone: {}",
-                cut.file.display(),
-                cut.position,
-                cut.bytes,
-                cut.reason
-            );
-        }
+        progress.opened(&opening.name, began, &recovery);
         Ok(Located { log, directory_id: directory.id })
     }
 

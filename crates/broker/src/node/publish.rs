@@ -131,7 +131,13 @@ impl<D: Disk> Node<D> {
                         let Some(found) = opened.remove(&(topic.id, *index)) else { continue };
                         let name = Arc::clone(&topic.name);
                         let Located { log, directory_id } = found.current;
-                        let made = Arc::new(Partition::new(name, topic.id, *index, directory_id, log, leadership));
+                        let acknowledgement = self.settings().acknowledgement;
+                        let made =
+                            Partition::new(name, topic.id, *index, directory_id, log, acknowledgement, leadership);
+                        let made = Arc::new(made);
+                        if made.log().recovery_point() < made.log().log_end_offset() {
+                            self.committer.found_unsynced(&made);
+                        }
                         if let Some(future) = found.future {
                             made.set_future(Some(future));
                             self.moves.begin(&made);

@@ -1,7 +1,7 @@
 //! The files beside the metadata log that a start reads: what formatting left, and the newest snapshot.
 
 use super::{Settings, StartError};
-use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId};
+use ottla_log::{Log, LogConfig, OpenOptions, ShutdownKind, TopicId, UnsyncedBytes};
 use ottla_machine::{Disk, Offset, Timestamp};
 use ottla_metadata::features::{METADATA_VERSION, METADATA_VERSION_LATEST};
 use ottla_metadata::framing;
@@ -83,13 +83,15 @@ pub(super) fn open_log<D: Disk>(disk: D, folder: &Path, start: i64, now: Timesta
         max_message_bytes: i32::MAX as u32,
         message_timestamp_after_max_ms: i64::MAX,
         retention_ms: -1,
+        unsynced_bytes: UnsyncedBytes::WrittenAnew,
         ..LogConfig::default()
     });
-    disk.create_dir_all(folder).map_err(|error| StartError::io(folder, &error))?;
+    disk.create_dir_all_durably(folder).map_err(|error| StartError::io(folder, &error))?;
     let options = OpenOptions {
         // What was appended and not synced was never committed, and may be torn.
         shutdown: ShutdownKind::Unclean,
-        recovery_point: Offset(0),
+        // What a snapshot covers was committed before, so synced.
+        recovery_point: Offset(start),
         log_start_offset: Offset(0),
         topic_id: Some(TopicId(Uuid::METADATA_TOPIC.0)),
         config,
@@ -97,7 +99,7 @@ pub(super) fn open_log<D: Disk>(disk: D, folder: &Path, start: i64, now: Timesta
     };
     let (log, recovery) = Log::open(disk, folder, options).map_err(|error| StartError::Log(error.to_string()))?;
     for cut in &recovery.truncations {
-        tracing::warn!("{}: cut at byte {}, {} bytes: {}", cut.file.display(), cut.position, cut.bytes, cut.reason);
+        tracing::warn!("{cut}");
     }
     if log.log_end_offset().0 < start {
         log.truncate_fully_and_start_at(Offset(start), None).map_err(|error| StartError::Log(error.to_string()))?;

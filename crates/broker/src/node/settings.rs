@@ -2,12 +2,12 @@
 //! the file; here they are final.
 
 use super::{MoveSettings, QuotaWindows};
-use ottla_metadata::config_defs::BrokerLayers;
+use ottla_metadata::config_defs::{BrokerLayers, own_value};
 use ottla_metadata::controller;
 use ottla_metadata::image::{Configs, Endpoint};
 use ottla_quota::Window;
 use ottla_raft::VoterSet;
-use ottla_replica::SessionLimits;
+use ottla_replica::{Acknowledgement, SessionLimits};
 use ottla_security::{Decision, Principal};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub log_dir_failure_timeout: Duration,
     /// `metadata.log.max.record.bytes.between.snapshots`
     pub snapshot_after_bytes: u64,
+    /// `ottla.log.sync.before.ack`
+    pub acknowledgement: Acknowledgement,
     pub quotas: QuotaWindows,
     pub moves: MoveSettings,
     pub controller: controller::Settings,
@@ -116,6 +118,10 @@ impl Settings {
             heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
             session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
             log_dir_failure_timeout: Duration::from_millis(positive(long("log.dir.failure.timeout.ms"))),
+            acknowledgement: match own_value(&file, "ottla.log.sync.before.ack").as_bool() {
+                Some(true) => Acknowledgement::Synced,
+                _ => Acknowledgement::Written,
+            },
             snapshot_after_bytes: positive(long("metadata.log.max.record.bytes.between.snapshots")),
             quotas: QuotaWindows {
                 clients: window("quota.window.size.seconds", "quota.window.num"),

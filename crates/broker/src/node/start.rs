@@ -1,6 +1,7 @@
 //! The start of a node, up to the moment when its listeners may open: directories, election, activation, the first
 //! publication, registration, unfencing.
 
+use super::commit::Committer;
 use super::coordinators::Coordinators;
 use super::directories::Directories;
 use super::lifecycle::Wish;
@@ -49,10 +50,12 @@ impl<D: Disk> Node<D> {
             authorizer: Arc::new(AllowAll),
             hosted: OrdMap::new(),
         };
+        let coordinators = Arc::new(Coordinators::new(&settings));
         let node = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             id: settings.place.node_id,
             cluster_id: settings.place.cluster_id.as_str().into(),
+            committer: Committer::new(Arc::clone(&host), Arc::clone(&directories), Arc::clone(&coordinators)),
             host,
             published: ArcSwap::from_pointee(nothing),
             directories,
@@ -62,7 +65,7 @@ impl<D: Disk> Node<D> {
             producer_ids: Arc::default(),
             assignments: Arc::default(),
             moves: Moves::default(),
-            coordinators: Coordinators::new(&settings),
+            coordinators,
             cleaners: Default::default(),
             creating: Arc::default(),
             quotas: NodeQuotas::new(settings.quotas),
@@ -72,6 +75,8 @@ impl<D: Disk> Node<D> {
         let failed = StartError::Registration;
         node.sort_folders(now)?;
         node.step_controller(now).map_err(StartError::Metadata)?;
+        // A recovery may have cut a log below its recovery point, which must not vouch for what is appended there.
+        node.checkpoint_all();
         let slot = node.register_controller();
         node.settle(&slot, now).map_err(failed)?;
         let slot = node.register_broker();

@@ -1,14 +1,15 @@
 //! The end of a node: it gives up its leaderships, closes its logs, and marks the stop as clean, last of all.
 
-use super::Node;
 use super::lifecycle::Wish;
 use super::lock;
+use super::{Node, Work};
 use crate::request::Now;
 use ottla_log::LogError;
 use ottla_log::directory::CleanShutdown;
 use ottla_machine::Disk;
 use ottla_metadata::controller::BrokerState;
-use std::collections::BTreeSet;
+use ottla_wire::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// More rounds than a controlled shutdown of one node takes.
@@ -34,9 +35,10 @@ impl<D: Disk> Node<D> {
         self.moves.stop();
         let failed = Mutex::new(BTreeSet::new());
         let published = self.published.load_full();
-        let jobs = published.all_hosted().map(|partition| {
+        let mut groups: BTreeMap<Uuid, Vec<Work<'_>>> = BTreeMap::new();
+        for partition in published.all_hosted() {
             let failed = &failed;
-            let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || {
+            let job = Box::new(move || {
                 partition.wake_waiting();
                 for located in [Some(partition.located()), partition.future()].into_iter().flatten() {
                     if let Err(error) = located.log.close() {
@@ -45,9 +47,9 @@ impl<D: Disk> Node<D> {
                     }
                 }
             });
-            job
-        });
-        self.host().run_all(jobs.collect());
+            groups.entry(partition.directory_id()).or_default().push(job);
+        }
+        self.host().run_all(groups.into_values().collect());
         if let Err(error) = lock(&self.controller).quorum.log.close() {
             tracing::error!("the metadata log is not closed cleanly: {error}");
         }

@@ -1,9 +1,10 @@
 //! A topic's configuration as its logs act on it.
 
 use super::Settings;
-use ottla_log::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig};
+use ottla_log::{CleanupPolicy, CompactionConfig, CompressionPolicy, LogConfig, UnsyncedBytes};
 use ottla_metadata::config_defs::{self, TopicConfig};
 use ottla_metadata::image::{ConfigResource, Configs, Image};
+use ottla_replica::Acknowledgement;
 use ottla_wire::batch::{Compression, TimestampType};
 
 static NONE: Configs = Configs::new();
@@ -52,6 +53,10 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
         flush_messages: config.segment.flush_messages,
         flush_ms: config.segment.flush_ms,
         producer_id_expiration_ms: layers.value("producer.id.expiration.ms").as_i64().unwrap_or(i64::MAX),
+        unsynced_bytes: match settings.acknowledgement {
+            Acknowledgement::Written => UnsyncedBytes::Kept,
+            Acknowledgement::Synced => UnsyncedBytes::WrittenAnew,
+        },
     }
 }
 

@@ -1,14 +1,14 @@
 //! What a node does now and then: checkpoints, retention's deletions, expired producers, folders of deleted topics.
 
-use super::directories::{Directories, Directory, Offsets};
+use super::directories::{Directory, Offsets};
 use super::{Host, Node, lock};
 use crate::controller::Asker;
 use crate::request::Now;
 use ottla_log::directory::{Folder, TopicPartition};
-use ottla_log::{Appended, Log, LogError, RemoveJob, SegmentRoll};
+use ottla_log::{Log, LogError, RemoveJob};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
 use ottla_metadata::image::Image;
-use ottla_replica::{Located, Partition};
+use ottla_replica::Located;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl<D: Disk> Node<D> {
     pub fn sync_old(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
             if let Err(error) = self.directories.noting(partition.log().sync_if_old(now.wall)) {
-                tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
+                self.committer.report(partition, &error);
             }
         }
     }
@@ -139,22 +139,4 @@ impl Remover {
 
 fn millis(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-/// Makes a segment durable that is full now, so that a recovery begins behind it. A lost end of it would take the later ones
-/// along.
-pub(crate) fn sync_if_rolled<D: Disk>(
-    directories: &Arc<Directories<D>>,
-    partition: &Arc<Partition<D>>,
-    appended: &Appended,
-) {
-    if appended.roll == SegmentRoll::Stayed {
-        return;
-    }
-    let (partition, noting) = (Arc::clone(partition), Arc::clone(directories));
-    directories.host().run(Box::new(move || {
-        if let Err(error) = noting.noting(partition.log().sync().map(drop)) {
-            tracing::error!("{}-{} cannot be synced: {error}", partition.topic, partition.index);
-        }
-    }));
 }

@@ -1,8 +1,10 @@
 //! The node under test and what stands around it. Nothing runs by itself: [`Fixture::settle`] runs jobs and controller
 //! steps until there are none, [`Fixture::pass`] moves the clock.
 
-use ottla_broker::{Answer, Authorization, Connection, Host, Job, ListenerKind, Node, Now, Parked, Place, Settings};
-use ottla_broker::{CleanerWorker, Wake, Worker};
+use crate::host::TestHost;
+use ottla_broker::{
+    Answer, Authorization, CleanerWorker, Connection, ListenerKind, Node, Now, Parked, Place, Settings, Wake, Worker,
+};
 use ottla_log::TopicId;
 use ottla_log::directory::{LogDirectory, MetaProperties};
 use ottla_machine::{Disk, Instant, MemDisk, Seed, Timestamp};
@@ -21,7 +23,7 @@ use ottla_wire::batch::{BatchBuilder, Batches};
 use ottla_wire::metadata::FeatureLevelRecord;
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,62 +40,6 @@ pub const OTHER_LOG_DIR: &str = "/more";
 pub const CLEANER_BACKOFF: Duration = Duration::from_secs(15);
 /// The last versions that name topics.
 pub const BY_NAME: i16 = 12;
-
-#[derive(Default)]
-struct TestHost {
-    jobs: Mutex<VecDeque<Job>>,
-    /// By what is left of their time.
-    waiting: Mutex<Vec<(Duration, Job)>>,
-    controller: AtomicBool,
-}
-
-impl Host for TestHost {
-    fn run(&self, job: Job) {
-        self.jobs.lock().unwrap().push_back(job);
-    }
-
-    fn run_after(&self, delay: Duration, job: Job) {
-        self.waiting.lock().unwrap().push((delay, job));
-    }
-
-    fn run_all<'a>(&self, jobs: Vec<Box<dyn FnOnce() + Send + 'a>>) {
-        jobs.into_iter().for_each(|job| job());
-    }
-
-    fn space(&self, _path: &Path) -> Option<(u64, u64)> {
-        None
-    }
-
-    /// One key that this program cannot do with.
-    fn check_broker_configs(
-        &self,
-        configs: &ottla_metadata::image::Configs,
-        _scope: ottla_metadata::config_defs::BrokerScope,
-    ) -> Result<(), String> {
-        match configs.get("plugin.key") {
-            Some(value) if value == "bad" => Err("the program cannot do with bad".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
-    fn wake_controller(&self) {
-        self.controller.store(true, Ordering::SeqCst);
-    }
-
-    fn wake_timers(&self) {}
-}
-
-impl TestHost {
-    fn pass(&self, time: Duration) {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
-        for (left, job) in waiting {
-            match left.checked_sub(time).filter(|left| !left.is_zero()) {
-                Some(left) => self.waiting.lock().unwrap().push((left, job)),
-                None => self.run(job),
-            }
-        }
-    }
-}
 
 #[derive(Default)]
 struct Woken {
@@ -235,7 +181,7 @@ impl Fixture {
                 .into();
         text.extend(file.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let now = Now { instant: Instant::from_millis(BEGIN_MS), wall: Timestamp(1_700_000_000_000) };
-        let host = Arc::default();
+        let host = TestHost::new(now);
         let node = start(&disk, &host, &text, &authorization, &log_dirs, 0, now).unwrap();
         let admin = client("admin");
         let fixture = Self { disk, node, admin, host, now, file: text, authorization, log_dirs, starts: 0 };
@@ -247,27 +193,34 @@ impl Fixture {
     pub fn restart(&mut self) {
         self.starts += 1;
         self.pass(Duration::from_millis(100));
-        self.host = Arc::default();
-        self.node = self.begin().unwrap();
+        self.host = TestHost::new(self.now);
+        self.node = self.started().unwrap();
         self.settle();
     }
 
     /// Why the node does not start anew.
     pub fn refused_restart(&mut self) -> String {
         self.starts += 1;
-        self.begin().err().unwrap().to_string()
+        self.started().err().unwrap().to_string()
     }
 
-    fn begin(&self) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
+    fn started(&self) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
         let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
         start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now)
+    }
+
+    /// Starts the node anew on what the disk holds, which may fail.
+    pub fn try_restart(&mut self) -> Result<(), String> {
+        self.starts += 1;
+        self.host = TestHost::new(self.now);
+        self.node = self.started().map_err(|error| error.to_string())?;
+        self.try_settle()
     }
 
     /// Does all that is to be done. An error: the metadata log is broken.
     pub fn try_settle(&self) -> Result<(), String> {
         loop {
-            let job = self.host.jobs.lock().unwrap().pop_front();
-            if let Some(job) = job {
+            if let Some(job) = self.host.next_job() {
                 job();
             } else if self.host.controller.swap(false, Ordering::SeqCst) {
                 while self.node.step_controller(self.now)? {}
@@ -287,8 +240,18 @@ impl Fixture {
     pub fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.wall.0 += i64::try_from(time.as_millis()).unwrap();
+        *self.host.now.lock().unwrap() = self.now;
         self.host.pass(time);
         let _ = self.try_settle();
+    }
+
+    /// The disk takes its time: jobs are not run until they are released.
+    pub fn hold_jobs(&self) {
+        self.host.held.store(true, Ordering::SeqCst);
+    }
+
+    pub fn release_jobs(&self) {
+        self.host.held.store(false, Ordering::SeqCst);
     }
 
     /// What `log.flush.scheduler.interval.ms` does when it has passed.
@@ -325,12 +288,17 @@ impl Fixture {
         self.node.stop(self.now);
     }
 
-    pub fn send(&self, client: &Client, key: ApiKey, version: i16, request: &dyn Encode) -> Asked {
+    /// Hands a request over, and does nothing of what it leaves to do.
+    pub fn begin(&self, client: &Client, key: ApiKey, version: i16, request: &dyn Encode) -> Asked {
         client.woken.take();
         let mut worker = Worker::default();
         let frame = frame(key, version, request);
         let answer = self.node.handle(&client.connection, &frame, self.now, &mut worker);
-        let asked = asked(answer, Arc::clone(&client.woken), key, version);
+        asked(answer, Arc::clone(&client.woken), key, version)
+    }
+
+    pub fn send(&self, client: &Client, key: ApiKey, version: i16, request: &dyn Encode) -> Asked {
+        let asked = self.begin(client, key, version, request);
         let _ = self.try_settle();
         match asked {
             Asked::Waits(pending) => self.look(pending),
@@ -419,24 +387,32 @@ impl Fixture {
         self.produce_record(client, topic, index, (Some(key), value))
     }
 
-    fn produce_record(
+    fn produce_record(&self, client: &Client, topic: &str, index: i32, record: (Option<&[u8]>, &[u8])) -> (i16, i64) {
+        let asked = self.begin_produce(client, topic, index, record, -1);
+        let _ = self.try_settle();
+        match asked {
+            Asked::Waits(pending) => produced(self.look(pending)),
+            asked => produced(asked),
+        }
+    }
+
+    /// Hands over one record, key and value, and does nothing of what that leaves to do.
+    pub fn begin_produce(
         &self,
         client: &Client,
         topic: &str,
         index: i32,
         (key, value): (Option<&[u8]>, &[u8]),
-    ) -> (i16, i64) {
+        acks: i16,
+    ) -> Asked {
         let mut builder = BatchBuilder::new(0);
         builder.append(self.now.wall.0, key, Some(value), &[]).unwrap();
         let mut records = Vec::new();
         builder.build_plain(&mut records).unwrap();
         let data = PartitionProduceData { index, records: Some((&records[..]).into()), ..Default::default() };
         let topic = TopicProduceData { name: topic.into(), partition_data: vec![data], ..Default::default() };
-        let request = ProduceRequest { acks: -1, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
-        let reply = self.send(client, ApiKey::Produce, BY_NAME, &request).reply();
-        let response: ProduceResponse<'_> = reply.read();
-        let partition = &response.responses[0].partition_responses[0];
-        (partition.error_code, partition.base_offset)
+        let request = ProduceRequest { acks, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
+        self.begin(client, ApiKey::Produce, BY_NAME, &request)
     }
 
     /// The values that a partition still has.
@@ -473,6 +449,14 @@ impl Fixture {
             }
         }
     }
+}
+
+/// The error of one produced value and its offset.
+pub fn produced(asked: Asked) -> (i16, i64) {
+    let reply = asked.reply();
+    let response: ProduceResponse<'_> = reply.read();
+    let partition = &response.responses[0].partition_responses[0];
+    (partition.error_code, partition.base_offset)
 }
 
 fn frame(key: ApiKey, version: i16, request: &dyn Encode) -> Vec<u8> {

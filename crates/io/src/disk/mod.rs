@@ -8,6 +8,8 @@
 
 mod lock;
 #[cfg(test)]
+mod log_cleaned_under_load;
+#[cfg(test)]
 mod log_on_disk;
 #[cfg(test)]
 mod log_under_load;

@@ -5,7 +5,7 @@ use ottla_wire::batch::BatchHeader;
 
 use super::SegmentRoll;
 use crate::config::LogConfig;
-use crate::error::{LogError, doing};
+use crate::error::{LogError, doing, sync_dir};
 use crate::log::{Log, OffsetMetadata, State, Status};
 use crate::partition_metadata;
 use crate::producers::Staged;
@@ -14,6 +14,19 @@ use crate::segment::NextBatch;
 impl<D: Disk> Log<D> {
     /// Writes `parts`, the bytes of the batches with these headers, and makes them visible. After an error nothing is.
     pub(super) fn write_batches(
+        &self,
+        state: &mut State,
+        config: &LogConfig,
+        headers: &[BatchHeader],
+        parts: &[&[u8]],
+        staged: Staged,
+        now: Timestamp,
+    ) -> Result<SegmentRoll, LogError> {
+        let written = self.try_write_batches(state, config, headers, parts, staged, now);
+        written.inspect_err(|error| self.offline_if_unsynced(state, error))
+    }
+
+    fn try_write_batches(
         &self,
         state: &mut State,
         config: &LogConfig,
@@ -81,7 +94,7 @@ impl<D: Disk> Log<D> {
         let dir = self.dir();
         self.inner.disk.create_dir_all(&dir).map_err(doing("creating", &dir))?;
         if let Some(parent) = dir.parent() {
-            self.inner.disk.sync_dir(parent).map_err(doing("syncing", parent))?;
+            sync_dir(&self.inner.disk, parent)?;
         }
         partition_metadata::write(&self.inner.disk, &dir, self.inner.topic_id)?;
         state.on_disk = true;

@@ -325,7 +325,6 @@ impl<D: Disk> CleanJob<D> {
             };
             age().map_err(doing("aging", &target.cleaned_path(place, LOG)))?;
         }
-        old[0].pin(place)?;
         groups.pop();
         let Phase::Clean { target, .. } = &mut self.phase else { return Ok(CleanStep::GivenUp) };
         let new = target.take();

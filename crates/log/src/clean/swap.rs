@@ -2,9 +2,8 @@
 //!
 //! The names change in Kafka's order, so that a start after a crash finds its way (see `docs/formats/log.md`): `.cleaned` to
 //! `.swap`, the old files to `.deleted`, `.swap` to nothing. Until the first step is done the old segments hold; from then on
-//! the new one does. Readers do not notice: the new segment is in view before any name changes, and its files are open; the
-//! old one whose name it takes is open too, for those who look at it still; a reader whose other old segment is gone looks
-//! again ([`Log::unless_replaced`]).
+//! the new one does. Readers do not notice: the new segment is in view before any name changes, and its files are open; who
+//! has looked at the old ones meanwhile looks again ([`Log::unless_replaced`]); who was given a file goes on with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ impl<D: Disk> Leftovers<D> {
         match self.disk.sync_dir(&self.dir) {
             // The topic was deleted meanwhile, and its folder goes with all that is in it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            synced => synced.map_err(|error| LogError::fatal("syncing", &self.dir, error))?,
+            synced => synced.map_err(|error| LogError::unsynced(&self.dir, error))?,
         }
         self.unfinished.iter().try_for_each(|path| remove_if_there(&self.disk, path))?;
         Ok(RemoveJob { disk: self.disk, files: self.files })
@@ -74,7 +73,7 @@ impl<D: Disk> Log<D> {
             view.segments = Arc::new(before.iter().chain([&new]).chain(after).cloned().collect());
             view.forget_known();
         }
-        self.inner.replacements.fetch_add(1, Ordering::AcqRel);
+        self.inner.replacements.fetch_add(1, Ordering::SeqCst);
         let mut files = swap_files(place, &new, &old).inspect_err(|error| {
             tracing::error!(%error, dir = %dir.display(), "a swap failed halfway: the log goes offline");
             state.status = Status::Offline;
@@ -84,8 +83,14 @@ impl<D: Disk> Log<D> {
         // The first one's snapshot is that of the new segment.
         for base in old[1..].iter().map(|segment| segment.base_offset()) {
             if state.producers.snapshots.remove(&base) {
-                files.push(offset_file(&dir, base, PRODUCER_SNAPSHOT));
                 state.unsynced_snapshots.retain(|offset| *offset != base);
+                let path = offset_file(&dir, base, PRODUCER_SNAPSHOT);
+                let deleted = with_suffix(&path, DELETED);
+                match place.disk.rename(&path, &deleted) {
+                    Ok(()) => files.push(deleted),
+                    // A start removes what stands at no segment's base.
+                    Err(error) => tracing::warn!(%error, file = %path.display(), "a producer snapshot stays"),
+                }
             }
         }
         state.names_changed = true;
@@ -108,10 +113,12 @@ fn swap_files<D: Disk>(
     let mut files = Vec::new();
     for segment in old {
         for path in KINDS.iter().map(|kind| segment.path(place, kind)) {
-            if place.disk.exists(&path).map_err(doing("reading", &path))? {
-                let deleted = with_suffix(&path, DELETED);
-                rename(place, &path, &deleted)?;
-                files.push(deleted);
+            let deleted = with_suffix(&path, DELETED);
+            match place.disk.rename(&path, &deleted) {
+                Ok(()) => files.push(deleted),
+                // Not every segment has every kind.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(doing("renaming", &path)(error)),
             }
         }
     }

@@ -51,7 +51,7 @@ impl Checkpoint {
             content => content.map_err(doing("reading", &path))?,
         };
         if content.is_empty() {
-            // Kafka makes the file at its start, and may never have written to it.
+            // As Kafka makes it, before there is anything to write.
             return Ok(Checkpoint { path, written: None });
         }
         let offsets = str::from_utf8(&content).ok().and_then(Self::parse);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_kafka_made_and_did_not_write_to_is_an_empty_checkpoint() {
+    fn kafka_leaves_files_without_a_byte() {
         let disk = MemDisk::new();
         disk.write_atomically(Path::new("/cleaner-offset-checkpoint"), b"").unwrap();
         let file = Checkpoint::read(&disk, Path::new("/"), CheckpointKind::Cleaner).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ottla_machine::Disk;
 
-use crate::error::{LogError, doing};
+use crate::error::{LogError, doing, sync_dir};
 
 const NAME: &str = ".kafka_cleanshutdown";
 
@@ -24,7 +24,7 @@ pub(super) fn take<D: Disk>(disk: &D, dir: &Path) -> Result<Option<CleanShutdown
         content => content.map_err(doing("reading", &path))?,
     };
     disk.remove_file(&path).map_err(doing("removing", &path))?;
-    disk.sync_dir(dir).map_err(doing("syncing", dir))?;
+    sync_dir(disk, dir)?;
     let told = serde_json::from_slice::<serde_json::Value>(&content).ok();
     let broker_epoch = told.as_ref().and_then(|json| json.get("brokerEpoch")?.as_i64()).unwrap_or(-1);
     Ok(Some(CleanShutdown { broker_epoch }))

@@ -20,7 +20,7 @@ pub use clean_shutdown::CleanShutdown;
 pub use folder::{Folder, FolderState, TopicPartition};
 pub use meta_properties::MetaProperties;
 
-use crate::error::{LogError, doing};
+use crate::error::{LogError, doing, sync_dir};
 use crate::log::TopicId;
 use crate::partition_metadata;
 
@@ -40,7 +40,9 @@ impl<D: Disk> LogDirectory<D> {
     ///
     /// An `Io` error of kind `WouldBlock`: another process, ours or Kafka's, holds the directory.
     pub fn open(disk: D, path: &Path) -> Result<LogDirectory<D>, LogError> {
-        disk.create_dir_all(path).map_err(doing("creating", path))?;
+        disk.create_dir_all_durably(path).map_err(doing("creating", path))?;
+        // Whoever made folders here may have been killed before their names were durable.
+        sync_dir(&disk, path)?;
         let lock_path = path.join(LOCK);
         let lock = disk.lock(&lock_path).map_err(doing("locking", &lock_path))?;
         let meta = MetaProperties::read(&disk, &path.join(META_PROPERTIES))?;
@@ -142,7 +144,7 @@ impl<D: Disk> LogDirectory<D> {
 
     /// Makes the names of the folders durable.
     pub fn sync(&self) -> Result<(), LogError> {
-        self.disk.sync_dir(&self.path).map_err(doing("syncing", &self.path))
+        sync_dir(&self.disk, &self.path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {

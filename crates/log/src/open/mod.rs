@@ -6,14 +6,15 @@
 mod folder;
 mod replay;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
-use crate::error::{LogError, doing};
+use crate::error::{LogError, sync_dir};
 use crate::file_names::LOG;
 use crate::log::{Log, OffsetMetadata, State, Status, TopicId, View};
 use crate::partition_metadata;
@@ -45,7 +46,7 @@ pub enum ShutdownKind {
     Unclean,
 }
 
-/// What opening a log has done.
+/// What opening a log has done. Whoever opens it tells the user what was cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Segments that were read through.
@@ -54,14 +55,27 @@ pub struct Recovery {
     pub truncations: Vec<Truncation>,
 }
 
-/// Bytes that were no whole batches, and were cut off.
+/// Bytes that were no whole batches, and were cut off; or a segment behind them, cut at 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truncation {
-    pub file: std::path::PathBuf,
+    pub file: PathBuf,
     /// The file's new length.
     pub position: u64,
     pub bytes: u64,
+    /// The first offset that the file does not hold any more.
+    pub offset: Offset,
     pub reason: String,
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Truncation { file, position, bytes, offset, reason } = self;
+        write!(
+            f,
+            "{}: cut at byte {position}: {bytes} bytes from offset {offset} on are gone: {reason}",
+            file.display()
+        )
+    }
 }
 
 impl<D: Disk> Log<D> {
@@ -136,28 +150,32 @@ impl<'a, D: Disk> Opening<'a, D> {
         self.drop_snapshots(|offset| offset > base)?;
         self.load_producers_at(base)?;
         let mut cut = false;
+        // Where the segment before ends. The producers' state can be ahead of it: at the log's start.
+        let mut known_end = base;
         for at in first..self.segments.len() {
             if at < from && !self.without_index.contains(&self.segments[at].base_offset()) {
                 // What lies behind the last segment to recover is replayed when the producers are loaded.
                 if let Some(next) = self.segments.get(at + 1).map(|next| next.base_offset()) {
                     let from = self.producers.map_end_offset;
                     replay(self.place, &self.segments, &mut self.producers, from, next)?;
+                    known_end = next;
                 }
                 continue;
             }
-            let known_end = self.producers.map_end_offset;
             let gap = at > first && self.segments[at].base_offset() > known_end;
-            if gap && (cut || !self.options.config.cleanup_policy.compacts()) {
+            // A log that is not compacted any more may have been before, and compaction makes durable what it leaves.
+            let was_durable = self.segments[at].base_offset() <= self.options.recovery_point.0;
+            if gap && (cut || !(self.options.config.cleanup_policy.compacts() || was_durable)) {
                 // The end of the segment before was lost. Only compaction leaves such gaps by right.
                 self.remove_segments_from(at, &format!("it begins above {known_end}, where the log ends now"))?;
                 break;
             }
-            if at > 0 && self.segments[at].base_offset() == known_end {
+            if at > 0 && self.segments[at].base_offset() == self.producers.map_end_offset {
                 // As at a roll: the next recovery need not begin at the start.
                 store_snapshot(self.place.disk, self.place.dir, &mut self.producers)?;
             }
             // What was cut off can be the rest of an append that failed: then the next segment follows without a gap.
-            cut = self.recover_segment(at)?;
+            (known_end, cut) = self.recover_segment(at, known_end)?;
         }
         Ok(())
     }
@@ -167,18 +185,21 @@ impl<'a, D: Disk> Opening<'a, D> {
     fn first_to_recover(&self) -> Result<usize, LogError> {
         let at = floor_segment(&self.segments, self.options.recovery_point.0);
         let Some(before) = at.checked_sub(1) else { return Ok(at) };
-        let sound = self.segments[before].check_tail(self.place, self.segments[at].base_offset())?;
+        let (segment, base) = (&self.segments[before], self.segments[at].base_offset());
+        let synced_since = self.options.recovery_point.0 > base;
+        let sound =
+            segment.check_tail(self.place, base)? && (synced_since || segment.indexes_are_in_order(self.place)?);
         Ok(if sound { at } else { before })
     }
 
-    /// Recovers one segment; true if something was cut off.
-    fn recover_segment(&mut self, at: usize) -> Result<bool, LogError> {
+    /// Recovers one segment; where it ends then, and whether something was cut off.
+    fn recover_segment(&mut self, at: usize, previous_end: i64) -> Result<(i64, bool), LogError> {
         let place = self.place;
         let segment = self.segments[at].clone();
-        let previous_end = if at == 0 { segment.base_offset() } else { self.producers.map_end_offset };
         let (producers, epochs) = (&mut self.producers, &mut self.epochs);
         producers.map_end_offset = producers.map_end_offset.max(segment.base_offset());
-        let found = segment.recover(place, &self.options.config, previous_end, |found| {
+        let recovery_point = self.options.recovery_point.0;
+        let found = segment.recover(place, &self.options.config, previous_end, recovery_point, |found| {
             let epoch = LeaderEpoch(found.header.partition_leader_epoch);
             if epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
                 epochs.assign(epoch, Offset(found.header.base_offset));
@@ -187,23 +208,21 @@ impl<'a, D: Disk> Opening<'a, D> {
         })?;
         self.recovery.segments += 1;
         let Some((bytes, reason)) = found.cut else {
-            return Ok(false);
+            return Ok((found.next_offset, false));
         };
-        let file = segment.path(place, LOG);
-        tracing::warn!(file = %file.display(), position = segment.size(), bytes, reason, "cut off what is no whole batch");
-        self.recovery.truncations.push(Truncation { file, position: segment.size(), bytes, reason });
-        Ok(true)
+        let (file, offset) = (segment.path(place, LOG), Offset(found.next_offset));
+        self.recovery.truncations.push(Truncation { file, position: segment.size(), bytes, offset, reason });
+        Ok((found.next_offset, true))
     }
 
     fn remove_segments_from(&mut self, at: usize, reason: &str) -> Result<(), LogError> {
         for gone in self.segments.drain(at..) {
             let (file, bytes) = (gone.path(self.place, LOG), gone.size());
-            tracing::warn!(file = %file.display(), bytes, reason, "removed a segment");
             crate::jobs::remove_segment_files(self.place, &gone)?;
-            self.recovery.truncations.push(Truncation { file, position: 0, bytes, reason: reason.to_owned() });
+            let (offset, reason) = (Offset(gone.base_offset()), reason.to_owned());
+            self.recovery.truncations.push(Truncation { file, position: 0, bytes, offset, reason });
         }
-        self.place.disk.sync_dir(self.place.dir).map_err(doing("syncing", self.place.dir))?;
-        Ok(())
+        sync_dir(self.place.disk, self.place.dir)
     }
 
     /// Makes the epochs anew from all batches: their file cannot be read.

@@ -138,7 +138,7 @@ fn run(steps: Vec<Step>) {
 
 /// What a log knows beside its batches.
 #[derive(Debug, PartialEq)]
-struct Derived {
+pub(super) struct Derived {
     producers: Vec<crate::ActiveProducer>,
     last_stable_offset: Offset,
     aborted: Vec<crate::AbortedTransaction>,
@@ -147,7 +147,7 @@ struct Derived {
 
 impl Derived {
     /// With everything replicated.
-    fn of(fixture: &Fixture) -> Derived {
+    pub(super) fn of(fixture: &Fixture) -> Derived {
         let log = &fixture.log;
         log.set_high_watermark(log.log_end_offset());
         let mut aborted = Vec::new();
@@ -268,7 +268,7 @@ fn check_derived(fixture: &mut Fixture) {
 }
 
 /// Compares records, and names the first offsets that differ instead of all bytes.
-fn assert_same(found: &[(i64, Vec<u8>)], expected: &[(i64, Vec<u8>)]) {
+pub(super) fn assert_same(found: &[(i64, Vec<u8>)], expected: &[(i64, Vec<u8>)]) {
     let differs = found.iter().zip(expected).position(|(found, expected)| found != expected);
     let offsets = |records: &[(i64, Vec<u8>)]| records.iter().map(|record| record.0).collect::<Vec<_>>();
     assert!(

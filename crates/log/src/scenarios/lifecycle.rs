@@ -4,6 +4,7 @@ use ottla_machine::{Disk, Fault, LeaderEpoch, Offset, PartitionIndex, Timestamp}
 
 use super::*;
 use crate::directory::{LogDirectory, TopicPartition};
+use crate::segment::SyncDepth;
 
 #[test]
 fn segments_roll_by_size_time_and_index() {
@@ -143,13 +144,13 @@ fn a_failed_sync_takes_the_log_offline() {
 fn a_sync_covers_what_was_there_when_it_was_planned() {
     let mut fixture = Fixture::new(small_segments());
     fixture.fill(20);
-    let job = fixture.log.plan_sync().unwrap().unwrap();
+    let job = fixture.log.plan_sync(SyncDepth::Batches).unwrap().unwrap();
     let done = job.run();
     fixture.fill(3);
     fixture.log.apply_sync(job, done).unwrap();
     assert_eq!(fixture.log.recovery_point(), Offset(20));
     assert_eq!(fixture.log.sync().unwrap(), Offset(23));
-    assert!(fixture.log.plan_sync().unwrap().is_none());
+    assert!(fixture.log.plan_sync(SyncDepth::Batches).unwrap().is_none());
     // Everything up to there survives the worst.
     for seed in 0..10 {
         fixture.disk.crash(&mut ottla_machine::Seed(seed));

@@ -8,15 +8,17 @@ mod damage;
 mod kafka;
 mod lifecycle;
 mod lookup;
+mod power;
 mod read;
 mod recovery;
 mod transactions;
 mod truncate;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_machine::{LeaderEpoch, MemDisk, Offset, Timestamp};
+use ottla_machine::{Disk as _, LeaderEpoch, MemDisk, Offset, Timestamp};
 use ottla_wire::batch::{BatchBuilder, Batches, Codecs, Compression, ProducerStamp};
 
 use crate::{
@@ -41,6 +43,8 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) fn new(config: LogConfig) -> Fixture {
         let disk = MemDisk::new();
+        // As a log directory is made.
+        disk.create_dir_all_durably(Path::new("/data")).unwrap();
         let log = Log::create(disk.clone(), dir(), TOPIC_ID, Arc::new(config));
         Fixture { disk, log, scratch: Scratch::default() }
     }

@@ -1,5 +1,4 @@
-//! A segment that compaction makes, and the one whose names it takes over: both are used by handle while their files' names
-//! change.
+//! A segment that compaction makes: its files are used by handle until they have the segment's own names.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -57,18 +56,6 @@ impl<D: Disk> Segment<D> {
 
     pub(crate) fn cleaned_path(&self, place: Place<'_, D>, kind: &str) -> PathBuf {
         with_suffix(&self.path(place, kind), CLEANED)
-    }
-
-    /// Opens everything that a reader may need: the names are about to be another segment's.
-    pub(crate) fn pin(&self, place: Place<'_, D>) -> Result<(), LogError> {
-        self.log.pin();
-        self.log_file(place)?;
-        self.offsets.pin(place)?;
-        self.times.pin(place)?;
-        self.txns.pin(place)?;
-        // Its largest timestamp is known from now on.
-        self.max_timestamp(place);
-        Ok(())
     }
 
     /// The files have the segment's own names now.

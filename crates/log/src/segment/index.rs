@@ -30,6 +30,9 @@ pub(crate) trait Entry: Copy + PartialEq + std::fmt::Debug {
 
     /// Reads an entry from exactly [`Entry::BYTES`] bytes.
     fn decode(base_offset: i64, bytes: &[u8]) -> Self;
+
+    /// Whether it can stand behind this one.
+    fn follows(&self, previous: &Self) -> bool;
 }
 
 /// The `.index`: a batch's last offset (i32, relative) and its position (i32).
@@ -52,6 +55,10 @@ impl Entry for OffsetEntry {
         let relative = i32::from_be_bytes(offset.try_into().unwrap_or_default());
         let position = u32::from_be_bytes(position.try_into().unwrap_or_default());
         OffsetEntry { offset: base_offset.saturating_add(i64::from(relative)), position }
+    }
+
+    fn follows(&self, previous: &Self) -> bool {
+        self.offset > previous.offset && self.position > previous.position
     }
 }
 
@@ -84,13 +91,6 @@ impl<D: Disk, E: Entry> Index<D, E> {
     pub(super) fn begin(&self, file: D::File) {
         self.slot.put(file);
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stored = Some(0);
-    }
-
-    /// Sees to it that the file is not looked for by its name again, which is about to be another's.
-    pub(super) fn pin(&self, place: Place<'_, D>) -> Result<(), LogError> {
-        let stored = self.state(place)?.stored.unwrap_or(0);
-        self.slot.pin();
-        if stored > 0 { self.file(place, OpenMode::ReadWrite).map(drop) } else { Ok(()) }
     }
 
     pub(crate) fn len(&self, place: Place<'_, D>) -> Result<u64, LogError> {
@@ -184,8 +184,8 @@ impl<D: Disk, E: Entry> Index<D, E> {
     ) -> Result<(), LogError> {
         if place.disk.exists(&self.path(place)).map_err(|error| self.failed("reading", place, error))? {
             let file = self.file(place, OpenMode::ReadWrite)?;
-            self.slot.mark_dirty();
-            file.set_len(kept * E::BYTES as u64).map_err(|error| self.failed("truncating", place, error))?;
+            let cut = self.slot.change(&file, |file| file.set_len(kept * E::BYTES as u64));
+            cut.map_err(|error| self.failed("truncating", place, error))?;
         }
         state.stored = Some(kept);
         state.last_stored = last;
@@ -202,8 +202,8 @@ impl<D: Disk, E: Entry> Index<D, E> {
             entry.encode(self.base_offset, &mut bytes);
         }
         let stored = state.stored.unwrap_or(0);
-        self.slot.mark_dirty();
-        file.write_at(stored * E::BYTES as u64, &[&bytes]).map_err(|error| self.failed("writing", place, error))?;
+        let written = self.slot.change(&file, |file| file.write_at(stored * E::BYTES as u64, &[&bytes]));
+        written.map_err(|error| self.failed("writing", place, error))?;
         state.stored = Some(stored + state.tail.len() as u64);
         state.last_stored = state.tail.pop();
         // What grew while the file could not be written is given back.
@@ -264,6 +264,16 @@ impl<D: Disk, E: Entry> Index<D, E> {
         let read =
             file.read_at(from * E::BYTES as u64, &mut bytes).map_err(|error| self.failed("reading", place, error))?;
         Ok(bytes[..read].chunks_exact(E::BYTES).map(|entry| E::decode(self.base_offset, entry)).collect())
+    }
+
+    /// Whether each stored entry follows the one before. Pages that a crash has lost are zeros, which follow nothing.
+    pub(crate) fn is_in_order(&self, place: Place<'_, D>) -> Result<bool, LogError> {
+        let stored = self.state(place)?.stored.unwrap_or(0);
+        if stored == 0 {
+            return Ok(true);
+        }
+        let entries = self.entries(place, 0, stored)?;
+        Ok(entries.windows(2).all(|pair| pair[1].follows(&pair[0])))
     }
 
     #[cfg(test)]

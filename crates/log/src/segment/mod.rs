@@ -144,15 +144,15 @@ impl<D: Disk> Segment<D> {
     /// Writes at the end, without publishing; after an error the caller must [`Segment::cut_back`].
     pub(crate) fn write(&self, place: Place<'_, D>, parts: &[&[u8]]) -> Result<(), LogError> {
         let file = self.log_file(place)?;
-        self.log.mark_dirty();
         self.written.store(true, Ordering::Release);
-        file.write_at(self.size(), parts).map_err(|error| LogError::io("appending to", &self.path(place, LOG), error))
+        let written = self.log.change(&file, |file| file.write_at(self.size(), parts));
+        written.map_err(|error| LogError::io("appending to", &self.path(place, LOG), error))
     }
 
     /// Removes what a failed write left behind the published end.
     pub(crate) fn cut_back(&self, place: Place<'_, D>) -> Result<(), LogError> {
         self.unsettled.store(true, Ordering::Release);
-        let cut = self.log_file(place)?.set_len(self.size());
+        let cut = self.log.change(&self.log_file(place)?, |file| file.set_len(self.size()));
         cut.map_err(|error| LogError::io("cutting back", &self.path(place, LOG), error))
     }
 
@@ -280,9 +280,8 @@ impl<D: Disk> Segment<D> {
     /// Makes durable what was written so far. Entries that are only in memory are written first; that can fail for lack of
     /// space and be tried again, which a failed sync cannot.
     pub(crate) fn sync(&self, place: Place<'_, D>, depth: SyncDepth) -> Result<(), LogError> {
-        let synced = |slot: &FileSlot<D>, kind| {
-            slot.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, kind), error))
-        };
+        let synced =
+            |slot: &FileSlot<D>, kind| slot.sync().map_err(|error| LogError::unsynced(&self.path(place, kind), error));
         let unsettled = self.unsettled.swap(false, Ordering::AcqRel);
         let done = (|| {
             synced(&self.log, LOG)?;
@@ -318,10 +317,10 @@ impl<D: Disk> Segment<D> {
         self.txns.truncate(place, offset)?;
         if let Some(found) = cut {
             let file = self.log_file(place)?;
-            self.log.mark_dirty();
             // Published first: a reader must not look for what is about to go.
             self.size.store(found.position, Ordering::Release);
-            file.set_len(found.position).map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
+            let cut = self.log.change(&file, |file| file.set_len(found.position));
+            cut.map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
         }
         let max = self.largest_from_index(place)?;
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);

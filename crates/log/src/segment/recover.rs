@@ -1,6 +1,7 @@
 //! Going through a segment after an unclean stop: every batch's checksum is verified, the indexes are made anew, and the file is
 //! cut at the first batch that is not whole.
 
+use std::ops::Range;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,7 @@ use ottla_machine::{Disk, DiskFile};
 use ottla_wire::batch::{BatchError, BatchHeader, HEADER_LEN};
 
 use super::{Facts, Found, HeaderWalk, Place, Segment, TimeEntry, WalkStop};
-use crate::config::LogConfig;
+use crate::config::{LogConfig, UnsyncedBytes};
 use crate::error::LogError;
 use crate::file_names::LOG;
 
@@ -27,12 +28,14 @@ impl<D: Disk> Segment<D> {
     /// Recovers the segment. `see` is told each good batch in order, after the segment's indexes know it; an error from it
     /// ends the recovery.
     ///
-    /// `previous_end` is where the segment before ends: a batch below it is as bad as one with a wrong checksum.
+    /// `previous_end` is where the segment before ends: a batch below it is as bad as one with a wrong checksum. What lies
+    /// below `recovery_point` is durable.
     pub(crate) fn recover(
         &self,
         place: Place<'_, D>,
         config: &LogConfig,
         previous_end: i64,
+        recovery_point: i64,
         mut see: impl FnMut(Found) -> Result<(), LogError>,
     ) -> Result<SegmentRecovery, LogError> {
         let file = self.log_file(place)?;
@@ -66,19 +69,23 @@ impl<D: Disk> Segment<D> {
                 break format!("offset {} cannot follow {next_offset}", header.base_offset);
             }
             next_offset = header.next_offset();
+            if config.unsynced_bytes == UnsyncedBytes::WrittenAnew && next_offset > recovery_point {
+                let bytes = position..walk.position();
+                let written = self.log.change(walk.file(), |file| write_anew(file, bytes, &mut buffer));
+                written.map_err(|error| LogError::io("writing", &self.path(place, LOG), error))?;
+            }
             self.recovered(place, config, position, &header, &mut last_index_entry);
             see(Found { position, header })?;
         };
         let good = self.size();
         if good < length {
-            self.log.mark_dirty();
-            let cut = walk.file().set_len(good);
+            let cut = self.log.change(walk.file(), |file| file.set_len(good));
             cut.map_err(|error| LogError::io("truncating", &self.path(place, LOG), error))?;
             // Durable at once: after another crash, the old bytes must not show behind what is appended next.
-            self.log.sync().map_err(|error| LogError::fatal("syncing", &self.path(place, LOG), error))?;
+            self.log.sync().map_err(|error| LogError::unsynced(&self.path(place, LOG), error))?;
         }
         // Whatever the process before wrote or cut back may not be on the medium: that is for the next sync.
-        self.log.mark_dirty();
+        self.log.mark_dirty(walk.file());
         self.seal(place)?;
         self.unsettled.store(true, Ordering::Release);
         Ok(SegmentRecovery { next_offset, cut: (good < length).then(|| (length - good, reason)) })
@@ -117,6 +124,22 @@ impl<D: Disk> Segment<D> {
             ..Facts::default()
         };
     }
+}
+
+/// Writes a stretch of a file as it is. Wherever it is interrupted, the same bytes are there.
+fn write_anew<F: DiskFile>(file: &F, bytes: Range<u64>, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut at = bytes.start;
+    while at < bytes.end {
+        buffer.resize(READ_BYTES, 0);
+        let wanted = usize::try_from(bytes.end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let read = file.read_at(at, &mut buffer[..wanted])?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &[&buffer[..read]])?;
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// Verifies a batch's checksum in pieces: its length may be wrong, so nothing of that size is allocated.

@@ -164,6 +164,11 @@ impl<D: Disk> Segment<D> {
         }
     }
 
+    /// Whether the entries of both indexes are in order.
+    pub(crate) fn indexes_are_in_order(&self, place: Place<'_, D>) -> Result<bool, LogError> {
+        Ok(self.offsets.is_in_order(place)? && self.times.is_in_order(place)?)
+    }
+
     /// The largest timestamp as the time index and the batches behind its last entry tell it.
     pub(super) fn largest_from_index(&self, place: Place<'_, D>) -> Result<TimeEntry, LogError> {
         let none = TimeEntry { timestamp: -1, offset: self.base_offset };

@@ -24,6 +24,10 @@ impl Entry for TimeEntry {
             offset: base_offset.saturating_add(i64::from(relative)),
         }
     }
+
+    fn follows(&self, previous: &Self) -> bool {
+        self.timestamp > previous.timestamp && self.offset >= previous.offset
+    }
 }
 
 #[cfg(test)]

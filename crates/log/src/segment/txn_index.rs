@@ -55,11 +55,6 @@ impl<D: Disk> TxnIndex<D> {
         *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Some(Entries::default());
     }
 
-    /// Sees to it that the file is not looked for by its name again, which is about to be another's.
-    pub(super) fn pin(&self, place: Place<'_, D>) -> Result<(), LogError> {
-        self.with(place, |_| Ok(()))
-    }
-
     /// Whether there is no entry.
     pub(crate) fn is_empty(&self, place: Place<'_, D>) -> Result<bool, LogError> {
         self.with(place, |entries| Ok(entries.all.is_empty()))
@@ -94,9 +89,9 @@ impl<D: Disk> TxnIndex<D> {
         if entries.stored < entries.all.len() {
             let file = self.file(place, OpenMode::Create)?;
             let bytes: Vec<u8> = entries.all[entries.stored..].iter().flat_map(AbortedTxn::encode).collect();
-            self.slot.mark_dirty();
-            file.write_at((entries.stored * ENTRY_BYTES) as u64, &[&bytes])
-                .map_err(|error| self.failed("writing", place, error))?;
+            let at = (entries.stored * ENTRY_BYTES) as u64;
+            let written = self.slot.change(&file, |file| file.write_at(at, &[&bytes]));
+            written.map_err(|error| self.failed("writing", place, error))?;
             entries.stored = entries.all.len();
         }
         Ok(())
@@ -131,8 +126,8 @@ impl<D: Disk> TxnIndex<D> {
             entries.all.truncate(kept);
             if kept < entries.stored {
                 let file = self.file(place, OpenMode::ReadWrite)?;
-                self.slot.mark_dirty();
-                file.set_len((kept * ENTRY_BYTES) as u64).map_err(|error| self.failed("truncating", place, error))?;
+                let cut = self.slot.change(&file, |file| file.set_len((kept * ENTRY_BYTES) as u64));
+                cut.map_err(|error| self.failed("truncating", place, error))?;
                 entries.stored = kept;
             }
             Ok(())
@@ -144,8 +139,8 @@ impl<D: Disk> TxnIndex<D> {
         let path = self.path(place);
         if place.disk.exists(&path).map_err(|error| self.failed("reading", place, error))? {
             let file = self.file(place, OpenMode::ReadWrite)?;
-            self.slot.mark_dirty();
-            file.set_len(0).map_err(|error| self.failed("truncating", place, error))?;
+            let cut = self.slot.change(&file, |file| file.set_len(0));
+            cut.map_err(|error| self.failed("truncating", place, error))?;
         }
         *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = Some(Entries::default());
         Ok(())
@@ -209,7 +204,7 @@ impl AbortedTxn {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<AbortedTxn> {
         let (version, rest) = bytes.split_first_chunk::<2>()?;
         let mut fields = rest.chunks_exact(8).map(|field| i64::from_be_bytes(field.try_into().unwrap_or_default()));
         let txn = AbortedTxn {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::inode::InodeId;
-use super::{Entry, MemDisk, State};
+use super::{MemDisk, State};
 
 impl MemDisk {
     /// From now on all that is done in `dir` fails. What it holds stays as it is.
@@ -54,9 +54,9 @@ impl State {
 
     pub(super) fn inode_works(&self, inode: InodeId) -> io::Result<()> {
         self.lives()?;
-        let is_it = |entry: &Entry| *entry == Entry::File(inode);
         let in_broken = |path: &Path| self.broken.iter().any(|dir| path.starts_with(dir));
-        match !self.broken.is_empty() && self.entries.iter().any(|(path, entry)| is_it(entry) && in_broken(path)) {
+        let is_in_broken = || self.names.files().iter().any(|(path, id)| *id == inode && in_broken(path));
+        match !self.broken.is_empty() && is_in_broken() {
             true => Err(io::Error::other("injected: the directory of the file is broken")),
             false => Ok(()),
         }

@@ -1,13 +1,16 @@
-//! A disk in memory that behaves as badly as a real one may: what was not synced can vanish or tear in a crash, space can
-//! run out in the middle of a write, and a sync can fail. Deterministic: the same calls and seed give the same bytes.
+//! A disk in memory that behaves as badly as a real one may: what was not synced can vanish or tear in a crash, page by
+//! page and in any order; space can run out in the middle of a write; a sync can fail, and what it should have written
+//! counts as clean from then on; the power can go off in the middle of anything. Deterministic: the same calls and seed
+//! give the same bytes.
 //!
-//! Invariants: synced bytes survive [`MemDisk::crash`] unless overwritten later; names survive once their directory was
-//! synced; of the names changed since, a crash keeps a prefix of the changes (a journalling file system keeps their order).
-//! Deliberately absent: permissions beyond the read-only mark, links, and time that passes by itself.
+//! Invariants: synced bytes survive [`MemDisk::crash`] unless overwritten later; a name survives once the directory that
+//! holds it was synced, and that directory's own name likewise (`names.rs`). Deliberately absent: permissions beyond the
+//! read-only mark, links, and time that passes by itself.
 
 mod broken;
 mod crash;
 mod inode;
+mod names;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +19,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Disk, DiskFile, OpenMode};
+use crate::{Disk, DiskFile, OpenMode, Seed};
 use inode::{Inode, InodeId};
+use names::{Entry, Names};
 
 /// The disk; cloning gives another handle on the same one.
 #[derive(Clone, Default)]
@@ -49,9 +53,10 @@ pub enum Fault {
     Write,
     /// A change of length fails.
     SetLen,
-    /// A sync of a file fails; what it should have made durable stays undecided.
+    /// A sync of a file fails; what it should have made durable is so in part, and counts as clean: no later sync covers
+    /// it, although it is seen until the power goes off.
     Sync,
-    /// A sync of a directory fails.
+    /// A sync of a directory fails, with the same consequence for its names.
     SyncDir,
     /// A rename fails.
     Rename,
@@ -59,40 +64,54 @@ pub enum Fault {
     Read,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
-    Dir,
-    File(InodeId),
-}
-
-/// One change of names, in the order in which they were made.
-#[derive(Clone, Debug)]
-enum NameChange {
-    Put(PathBuf, Entry),
-    Remove(PathBuf),
-    Rename(PathBuf, PathBuf),
-}
-
-#[derive(Default)]
 struct State {
-    entries: BTreeMap<PathBuf, Entry>,
-    durable_entries: BTreeMap<PathBuf, Entry>,
-    name_changes: Vec<NameChange>,
+    names: Names,
     inodes: BTreeMap<InodeId, Inode>,
     next_inode: u64,
     locks: BTreeSet<PathBuf>,
     generation: u64,
     capacity: Option<u64>,
+    /// For each fault: how many calls still succeed before it strikes.
+    faults: BTreeMap<Fault, u64>,
     /// Directories that fail altogether.
     broken: BTreeSet<PathBuf>,
     /// How many uses are left to the process, if that is bounded.
     life: Cell<Option<u64>>,
-    /// For each fault: how many calls still succeed before it strikes.
-    faults: BTreeMap<Fault, u64>,
+    /// How many changes are still made before the power goes off; `None` for all.
+    changes_left: Option<u64>,
+    is_off: bool,
+    /// Decides what a failed sync leaves.
+    fault_seed: Seed,
+    /// What was synced since a sync failed; `None` before.
+    synced_after_failure: Option<Vec<PathBuf>>,
     opened: u64,
     writes: u64,
     syncs: u64,
     now_ms: i64,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            names: Names::default(),
+            inodes: BTreeMap::new(),
+            next_inode: 0,
+            locks: BTreeSet::new(),
+            generation: 0,
+            capacity: None,
+            faults: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            life: Cell::new(None),
+            changes_left: None,
+            is_off: false,
+            fault_seed: Seed(0),
+            synced_after_failure: None,
+            opened: 0,
+            writes: 0,
+            syncs: 0,
+            now_ms: 0,
+        }
+    }
 }
 
 impl MemDisk {
@@ -113,6 +132,23 @@ impl MemDisk {
     /// Makes a kind of call fail once, after `successes` more that succeed.
     pub fn fail_after(&self, fault: Fault, successes: u64) {
         self.state().faults.insert(fault, successes);
+    }
+
+    /// Lets the power go off after so many more changes (writes, lengths, names, syncs): each later one fails, and the one
+    /// at which it happens may be half done. [`MemDisk::crash`] is then what is left.
+    pub fn power_off_after(&self, changes: u64) {
+        self.state().changes_left = Some(changes);
+    }
+
+    /// Whether the power is off.
+    pub fn is_off(&self) -> bool {
+        self.state().is_off
+    }
+
+    /// Files and directories that this process synced although a sync of it had failed before. After a failed sync nobody knows what the
+    /// medium holds, and one that succeeds says nothing of it.
+    pub fn synced_after_failure(&self) -> Vec<PathBuf> {
+        self.state().synced_after_failure.clone().unwrap_or_default()
     }
 
     /// Sets the time that files written from now on bear as their last change.
@@ -137,8 +173,7 @@ impl MemDisk {
 
     /// The paths of all files, for comparing directories in tests.
     pub fn files(&self) -> Vec<PathBuf> {
-        let state = self.state();
-        state.entries.iter().filter(|(_, e)| matches!(e, Entry::File(_))).map(|(p, _)| p.clone()).collect()
+        self.state().names.files().into_iter().map(|(path, _)| path).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,28 +204,18 @@ impl State {
         }
     }
 
-    fn entry(&self, path: &Path) -> io::Result<Entry> {
-        if path.as_os_str().is_empty() || path == Path::new("/") {
-            return Ok(Entry::Dir);
-        }
-        self.entries.get(path).copied().ok_or_else(|| ErrorKind::NotFound.into())
-    }
-
-    fn dir(&self, path: &Path) -> io::Result<()> {
-        match self.entry(path)? {
-            Entry::Dir => Ok(()),
-            Entry::File(_) => Err(ErrorKind::NotADirectory.into()),
-        }
-    }
-
-    fn parent_dir(&self, path: &Path) -> io::Result<()> {
-        path.parent().map_or(Ok(()), |parent| self.dir(parent))
-    }
-
-    fn file(&self, path: &Path) -> io::Result<InodeId> {
-        match self.entry(path)? {
-            Entry::File(inode) => Ok(inode),
-            Entry::Dir => Err(ErrorKind::IsADirectory.into()),
+    /// One more change, if the power is still on.
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => {
+                self.is_off = true;
+                Err(io::Error::other("the power is off"))
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -198,40 +223,16 @@ impl State {
         self.inodes.get(&id).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    fn change(&mut self, change: NameChange) {
-        apply(&mut self.entries, &change);
-        self.name_changes.push(change);
+    fn note_sync(&mut self, path: impl FnOnce(&Names) -> PathBuf) {
+        if let Some(synced) = &mut self.synced_after_failure {
+            synced.push(path(&self.names));
+        }
     }
 
     /// Bytes of removed files are free at once, unless a crash can bring the name back.
     fn forget_unnamed_inodes(&mut self) {
-        let named: BTreeSet<InodeId> = self
-            .entries
-            .values()
-            .chain(self.durable_entries.values())
-            .filter_map(|entry| if let Entry::File(id) = entry { Some(*id) } else { None })
-            .collect();
+        let named = self.names.named_files();
         self.inodes.retain(|id, inode| named.contains(id) || inode.handles > 0);
-    }
-}
-
-fn apply(entries: &mut BTreeMap<PathBuf, Entry>, change: &NameChange) {
-    match change {
-        NameChange::Put(path, entry) => {
-            entries.insert(path.clone(), *entry);
-        }
-        NameChange::Remove(path) => {
-            entries.remove(path);
-        }
-        NameChange::Rename(from, to) => {
-            let moved: Vec<PathBuf> = entries.keys().filter(|path| path.starts_with(from)).cloned().collect();
-            for path in moved {
-                if let (Some(entry), Ok(rest)) = (entries.remove(&path), path.strip_prefix(from)) {
-                    let target = if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) };
-                    entries.insert(target, entry);
-                }
-            }
-        }
     }
 }
 
@@ -242,14 +243,15 @@ impl Disk for MemDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<MemFile> {
         let mut state = self.state();
         state.works(path)?;
-        let inode = match (state.file(path), mode) {
+        let inode = match (state.names.file(path), mode) {
             (Err(error), OpenMode::Create) if error.kind() == ErrorKind::NotFound => {
-                state.parent_dir(path)?;
+                let name = state.names.name(path)?;
+                state.spend()?;
                 state.next_inode += 1;
                 let id = InodeId(state.next_inode);
                 let now_ms = state.now_ms;
                 state.inodes.insert(id, Inode::new(now_ms));
-                state.change(NameChange::Put(path.to_owned(), Entry::File(id)));
+                state.names.put_file(name, id);
                 id
             }
             (found, _) => found?,
@@ -269,36 +271,41 @@ impl Disk for MemDisk {
         let mut state = self.state();
         state.works(from).and_then(|()| state.works(to))?;
         state.strike(Fault::Rename)?;
-        let moved = state.entry(from)?;
-        state.parent_dir(to)?;
-        match (moved, state.entry(to)) {
-            (Entry::File(_), Ok(Entry::Dir)) => return Err(ErrorKind::IsADirectory.into()),
-            (Entry::Dir, Ok(Entry::File(_))) => return Err(ErrorKind::NotADirectory.into()),
-            (Entry::Dir, Ok(Entry::Dir)) if state.entries.keys().any(|p| p.parent() == Some(to)) => {
+        let moved = state.names.entry(from)?;
+        let (from, target) = (state.names.name(from)?, state.names.name(to)?);
+        match (moved, state.names.entry(to)) {
+            (Entry::File(_), Ok(Entry::Dir(_))) => return Err(ErrorKind::IsADirectory.into()),
+            (Entry::Dir(_), Ok(Entry::File(_))) => return Err(ErrorKind::NotADirectory.into()),
+            (Entry::Dir(_), Ok(Entry::Dir(there))) if state.names.list(there).next().is_some() => {
                 return Err(ErrorKind::DirectoryNotEmpty.into());
             }
             _ => {}
         }
-        state.change(NameChange::Rename(from.to_owned(), to.to_owned()));
+        state.spend()?;
+        state.names.rename(from, target, moved);
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;
-        state.file(path)?;
-        state.change(NameChange::Remove(path.to_owned()));
+        state.names.file(path)?;
+        let name = state.names.name(path)?;
+        state.spend()?;
+        state.names.remove(name);
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;
-        state.dir(path)?;
-        if state.entries.keys().any(|p| p.parent() == Some(path)) {
+        let dir = state.names.dir(path)?;
+        if state.names.list(dir).next().is_some() {
             return Err(ErrorKind::DirectoryNotEmpty.into());
         }
-        state.change(NameChange::Remove(path.to_owned()));
+        let name = state.names.name(path)?;
+        state.spend()?;
+        state.names.remove(name);
         Ok(())
     }
 
@@ -307,14 +314,16 @@ impl Disk for MemDisk {
         state.works(path)?;
         let mut missing = Vec::new();
         for ancestor in path.ancestors() {
-            match state.entry(ancestor) {
-                Ok(Entry::Dir) => break,
+            match state.names.entry(ancestor) {
+                Ok(Entry::Dir(_)) => break,
                 Ok(Entry::File(_)) => return Err(ErrorKind::NotADirectory.into()),
                 Err(_) => missing.push(ancestor.to_owned()),
             }
         }
         for dir in missing.into_iter().rev() {
-            state.change(NameChange::Put(dir, Entry::Dir));
+            let name = state.names.name(&dir)?;
+            state.spend()?;
+            state.names.put_dir(name);
         }
         Ok(())
     }
@@ -322,39 +331,38 @@ impl Disk for MemDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         let state = self.state();
         state.works(path)?;
-        state.dir(path)?;
-        let inside = state.entries.keys().filter(|p| p.parent() == Some(path));
-        Ok(inside.filter_map(|p| p.file_name().map(ToOwned::to_owned)).collect())
+        let dir = state.names.dir(path)?;
+        Ok(state.names.list(dir).map(|(name, _)| name.clone()).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let state = self.state();
         state.works(path)?;
-        Ok(state.entry(path).is_ok())
+        Ok(state.names.entry(path).is_ok())
     }
 
     fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let state = self.state();
         state.works(path)?;
-        Ok(state.entry(path)? == Entry::Dir)
+        Ok(matches!(state.names.entry(path)?, Entry::Dir(_)))
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {
         let state = self.state();
         state.works(path)?;
-        Ok(state.inode(state.file(path)?)?.data.len() as u64)
+        Ok(state.inode(state.names.file(path)?)?.data.len() as u64)
     }
 
     fn modified_ms(&self, path: &Path) -> io::Result<i64> {
         let state = self.state();
         state.works(path)?;
-        Ok(state.inode(state.file(path)?)?.modified_ms)
+        Ok(state.inode(state.names.file(path)?)?.modified_ms)
     }
 
     fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;
-        let id = state.file(path)?;
+        let id = state.names.file(path)?;
         state.inodes.get_mut(&id).ok_or(ErrorKind::NotFound)?.modified_ms = modified_ms;
         Ok(())
     }
@@ -362,9 +370,16 @@ impl Disk for MemDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;
-        state.strike(Fault::SyncDir)?;
-        state.dir(path)?;
-        state.sync_names(path);
+        let dir = state.names.dir(path)?;
+        state.spend()?;
+        if let Err(error) = state.strike(Fault::SyncDir) {
+            let State { names, fault_seed, .. } = &mut *state;
+            names.fail_sync(dir, fault_seed);
+            state.synced_after_failure.get_or_insert_default();
+            return Err(error);
+        }
+        state.note_sync(|_| path.to_owned());
+        state.names.sync(dir);
         state.forget_unnamed_inodes();
         Ok(())
     }
@@ -372,7 +387,7 @@ impl Disk for MemDisk {
     fn set_read_only(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.works(path)?;
-        let id = state.file(path)?;
+        let id = state.names.file(path)?;
         if let Some(inode) = state.inodes.get_mut(&id) {
             inode.read_only = true;
         }
@@ -425,14 +440,16 @@ impl DiskFile for MemFile {
         let mut state = self.writable_state()?;
         state.writes += 1;
         let content = parts.concat();
-        let struck = state.strike(Fault::Write);
+        let was_off = state.is_off;
+        let struck = state.strike(Fault::Write).and_then(|()| state.spend());
         let length = state.inode(self.inode)?.data.len() as u64;
         let growth = (position + content.len() as u64).saturating_sub(length);
         let room = state.capacity.map_or(growth, |capacity| capacity.saturating_sub(state.used()).min(growth));
         let lacking = usize::try_from(growth - room).unwrap_or(usize::MAX);
         let mut fits = content.len().saturating_sub(lacking);
         if struck.is_err() {
-            fits /= 2;
+            // Half done when it failed, unless the power was off before.
+            fits = if was_off { 0 } else { fits / 2 };
         }
         let now_ms = state.now_ms;
         if let Some(inode) = state.inodes.get_mut(&self.inode) {
@@ -449,6 +466,7 @@ impl DiskFile for MemFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.writable_state()?;
         state.strike(Fault::SetLen)?;
+        state.spend()?;
         let now_ms = state.now_ms;
         if let Some(inode) = state.inodes.get_mut(&self.inode) {
             inode.set_len(len, now_ms)?;
@@ -468,8 +486,16 @@ impl DiskFile for MemFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state()?;
         state.syncs += 1;
-        state.strike(Fault::Sync)?;
-        if let Some(inode) = state.inodes.get_mut(&self.inode) {
+        state.spend()?;
+        let id = self.inode;
+        if let Err(error) = state.strike(Fault::Sync) {
+            let State { inodes, fault_seed, .. } = &mut *state;
+            inodes.get_mut(&id).into_iter().for_each(|inode| inode.fail_sync(fault_seed));
+            state.synced_after_failure.get_or_insert_default();
+            return Err(error);
+        }
+        state.note_sync(|names| names.files().into_iter().find(|(_, of)| *of == id).map_or_else(PathBuf::new, |f| f.0));
+        if let Some(inode) = state.inodes.get_mut(&id) {
             inode.sync();
         }
         Ok(())

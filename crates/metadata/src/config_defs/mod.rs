@@ -115,6 +115,20 @@ pub fn broker() -> &'static ConfigDefs {
     &DEFS
 }
 
+/// Keys of ours. Kafka's tools take them as they take keys of a plugin: by name, with a value that is not shown.
+pub fn own() -> &'static ConfigDefs {
+    static DEFS: LazyLock<ConfigDefs> =
+        LazyLock::new(|| parse::parse(include_str!("own.defs"), include_str!("own.docs")));
+    &DEFS
+}
+
+/// The value of a key of ours, which stands in a node's file or nowhere. `Null` for one that there is not.
+pub fn own_value(file: &Configs, name: &str) -> ConfigValue {
+    let Some(def) = own().get(name) else { return ConfigValue::Null };
+    let set = file.get(name).and_then(|text| def.parse(text).ok());
+    set.or_else(|| def.default_value().ok()).unwrap_or(ConfigValue::Null)
+}
+
 /// Keys of a topic.
 pub fn topic() -> &'static ConfigDefs {
     static DEFS: LazyLock<ConfigDefs> =
@@ -222,13 +236,14 @@ mod tests {
         assert_eq!(public(topic()), 37);
         assert_eq!(public(group()), 21);
         assert_eq!(client_metrics().iter().count(), 3);
+        assert!(own().iter().all(|def| def.name.starts_with("ottla.") && def.update == UpdateMode::ReadOnly));
         let updates = |mode| broker().iter().filter(|d| d.update == mode && !d.dynamic_only).count();
         assert_eq!((updates(UpdateMode::ClusterWide), updates(UpdateMode::PerBroker)), (70, 37));
     }
 
     #[test]
     fn every_default_is_valid_and_prints_as_it_stands() {
-        for defs in [broker(), topic(), group(), client_metrics()] {
+        for defs in [broker(), own(), topic(), group(), client_metrics()] {
             for def in defs.iter() {
                 let Some(text) = def.default_text() else {
                     continue;
@@ -242,7 +257,7 @@ mod tests {
 
     #[test]
     fn every_key_says_what_it_is_for() {
-        for def in [broker(), topic(), group(), client_metrics()].into_iter().flat_map(ConfigDefs::iter) {
+        for def in [broker(), own(), topic(), group(), client_metrics()].into_iter().flat_map(ConfigDefs::iter) {
             assert!(def.documentation.ends_with('.'), "{}", def.name);
         }
     }

@@ -1,7 +1,7 @@
 //! What may be altered of a broker's configuration while it runs (KIP-226).
 
 use super::resolve::Configs;
-use super::{ConfigError, ConfigType, UpdateMode, broker};
+use super::{ConfigError, ConfigType, UpdateMode, broker, own};
 
 /// Whose configuration is altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn validate_broker_update(configs: &Configs, scope: BrokerScope) -> Result<(
         let names: Vec<&str> = configs.keys().map(String::as_str).filter(|name| wrong(name)).collect();
         if names.is_empty() { Ok(()) } else { Err(ConfigError(format!("{text}: [{}]", names.join(", ")))) }
     };
-    let update = |name: &str| broker().get(name).map(|def| def.update);
+    let update = |name: &str| broker().get(name).or_else(|| own().get(name)).map(|def| def.update);
     refuse("Cannot update these configs dynamically", &|name| update(name) == Some(UpdateMode::ReadOnly))?;
     refuse("These security configs can be dynamically updated only per-listener using the listener prefix", &|name| {
         LISTENER_ONLY.contains(&name)
@@ -80,6 +80,10 @@ mod tests {
             "Invalid value com.example.Mine for configuration principal.builder.class: Class com.example.Mine could not be found."
         );
         assert_eq!(refused(OneBroker, "node.id", "5").unwrap(), "Cannot update these configs dynamically: [node.id]");
+        assert_eq!(
+            refused(ClusterDefault, "ottla.log.sync.before.ack", "true").unwrap(),
+            "Cannot update these configs dynamically: [ottla.log.sync.before.ack]"
+        );
         assert_eq!(
             refused(OneBroker, "ssl.keystore.type", "PEM").unwrap(),
             "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.type]"

@@ -45,7 +45,7 @@ pub(super) fn check(properties: &Properties, findings: &Findings<'_>) {
 
 fn definition(key: &str) -> Option<&'static ConfigDef> {
     let defs = config_defs::broker();
-    defs.get(key).or_else(|| defs.get(listener_base_name(key)?))
+    defs.get(key).or_else(|| config_defs::own().get(key)).or_else(|| defs.get(listener_base_name(key)?))
 }
 
 fn known(key: &str, text: &str, def: &ConfigDef, findings: &Findings<'_>) {
@@ -93,7 +93,10 @@ fn unknown(key: &str, findings: &Findings<'_>) {
         return;
     }
     if key.starts_with(OWN_PREFIX) {
-        findings.mistake(key, format!("there is no key {key}"));
+        match config_defs::own().nearest(key) {
+            Some(nearest) => findings.mistake(key, format!("there is no key {key}; did you mean {nearest}?")),
+            None => findings.mistake(key, format!("there is no key {key}")),
+        }
         return;
     }
     let nearest = config_defs::broker()

@@ -3,7 +3,7 @@
 
 use super::effects::{Effect, effect};
 use ottla_metadata::config_defs::{
-    ConfigDef, ConfigDefs, Default, UpdateMode, Valid, broker, client_metrics, group, topic,
+    ConfigDef, ConfigDefs, Default, UpdateMode, Valid, broker, client_metrics, group, own, topic,
 };
 use std::fmt::Write;
 use std::path::Path;
@@ -22,11 +22,14 @@ metadata, from `--override`, from the file, and are the default otherwise. A lis
 `__` an underscore, `___` a hyphen.
 
 *Updates* says where a key may change while the broker runs: for the whole cluster, for one broker, or at a restart only.
+Keys that begin with `ottla.` are not Kafka's. They stand in a node's file; Kafka's tools show them as they show a plugin's,
+without their value.
 ";
 
 fn page() -> String {
     let mut page = OPENING.to_owned();
     section(&mut page, "Brokers and controllers", broker(), true);
+    section(&mut page, "Ottla's own", own(), true);
     section(&mut page, "Topics", topic(), false);
     section(&mut page, "Groups", group(), false);
     section(&mut page, "Client metrics", client_metrics(), false);

@@ -18,6 +18,7 @@ pub(crate) mod groups;
 pub(crate) mod jmx;
 pub(crate) mod later;
 pub(crate) mod leader_election;
+pub(crate) mod log;
 pub(crate) mod log_dirs;
 pub(crate) mod metadata_quorum;
 pub(crate) mod metadata_shell;

@@ -5,6 +5,7 @@
 mod faults;
 mod json;
 mod listeners;
+mod log;
 mod ours;
 mod tls;
 

@@ -135,3 +135,22 @@ fn a_damaged_batch_is_named_and_nothing_changes() {
     assert_eq!(fixture.clean(at(0)), 3);
     assert_eq!(fixture.shown(), "0 [2 a=3]\n3\n");
 }
+
+#[test]
+fn a_log_that_is_no_longer_compacted_keeps_what_compaction_has_left() {
+    let mut fixture = Fixture::compacted();
+    ["a", "b", "c", "c", "d", "e"].iter().for_each(|key| fixture.put(key, "1"));
+    fixture.roll();
+    fixture.clean(at(0));
+    let (shown, end) = (fixture.shown(), fixture.log.log_end_offset().0);
+    assert_eq!(shown, "0 [0 a=1] [1 b=1]\n3 [3 c=1] [4 d=1] [5 e=1]\n6\n");
+    fixture.log.set_config(Arc::new(LogConfig { cleanup_policy: CleanupPolicy::Delete, ..compacted() }));
+    assert_eq!(fixture.log.sync().unwrap().0, end);
+    fixture.disk.kill_process();
+    // Every segment has to be gone through.
+    for file in fixture.disk.files().iter().filter(|file| file.extension().is_some_and(|kind| kind == "index")) {
+        ottla_machine::Disk::remove_file(&fixture.disk, file).unwrap();
+    }
+    let recovery = fixture.reopen(ShutdownKind::Unclean, end);
+    assert_eq!((recovery.truncations, fixture.shown()), (Vec::new(), shown));
+}

@@ -93,6 +93,13 @@ impl Model {
         self.appended.push(Appended { offset, key: key.to_owned(), value, producer, ended: None });
     }
 
+    /// Tombstones that a cleaning has left stay for the time that was set for them, if it was not set before.
+    fn promise(&mut self, left: &[(i64, String, Option<String>)]) {
+        for (offset, ..) in left.iter().filter(|(_, _, value)| value.is_none()) {
+            self.promised.entry(*offset).or_insert(self.now_ms + DELETE_RETENTION_MS);
+        }
+    }
+
     /// Everything from an offset on is gone, markers as well.
     fn cut(&mut self, end: i64) {
         self.appended.retain(|record| record.offset < end);
@@ -100,6 +107,7 @@ impl Model {
             record.ended = record.ended.filter(|(marker, _)| *marker < end);
         }
         self.checkpoint = self.checkpoint.min(end);
+        self.promised.retain(|offset, _| *offset < end);
     }
 
     /// What a reader knows of the records below the last stable offset.
@@ -220,9 +228,7 @@ fn clean(fixture: &mut Fixture, model: &mut Model, limits: CleanerLimits) {
     let count = keys.len();
     keys.dedup();
     assert_eq!(keys.len(), count, "one record of each key is left: {clean:?}");
-    for (offset, ..) in clean.iter().filter(|(_, _, value)| value.is_none()) {
-        model.promised.entry(*offset).or_insert(model.now_ms + DELETE_RETENTION_MS);
-    }
+    model.promise(&clean);
 }
 
 fn crash(fixture: &mut Fixture, model: &mut Model, steps: usize, seed: u64) {
@@ -251,6 +257,10 @@ fn crash(fixture: &mut Fixture, model: &mut Model, steps: usize, seed: u64) {
     let end = fixture.log.log_end_offset().0;
     assert!(end >= point, "what was synced is there: {end} < {point}");
     model.cut(end);
+    // As far as it came, it may have set horizons.
+    let committed = |offset| model.appended.iter().any(|record| record.offset == offset && record.is_committed());
+    let left: Vec<_> = fixture.kept().into_iter().filter(|(offset, ..)| committed(*offset)).collect();
+    model.promise(&left);
 }
 
 fn restart(fixture: &mut Fixture) {

@@ -79,18 +79,24 @@ fn a_reader_finds_its_way_whether_files_are_open_or_not() {
 }
 
 #[test]
-fn a_view_of_before_the_swap_reads_what_was_there() {
+fn whoever_looked_while_segments_were_replaced_looks_again() {
     let mut fixture = filled();
     fixture.log.release_files();
-    let segments = fixture.log.segments();
-    fixture.log.set_config(Arc::new(LogConfig { segment_bytes: 1000, ..compacted() }));
-    fixture.clean(at(0));
-    let dir = fixture.log.dir();
-    let place = fixture.log.place(&dir);
-    // The one whose names are another's now is open; the others' files are gone, which a reader notices.
-    let found = segments[0].find(place, 1, u64::MAX).unwrap().unwrap();
-    assert_eq!(found.header.base_offset, 1);
-    assert!(fixture.log.segment_count() < segments.len());
+    let mut looks = 0;
+    // In the middle of the first look, everything is cleaned.
+    let found = fixture.log.clone().unless_replaced(|| {
+        looks += 1;
+        let segments = fixture.log.segments();
+        if looks == 1 {
+            fixture.clean(at(0));
+        }
+        let dir = fixture.log.dir();
+        let place = fixture.log.place(&dir);
+        let found = segments.iter().filter_map(|segment| segment.find(place, 16, u64::MAX).ok()?);
+        found.map(|found| found.header.base_offset).collect::<Vec<_>>()
+    });
+    // 16 is gone.
+    assert_eq!((looks, found), (2, vec![17, 18]));
 }
 
 #[test]
