@@ -73,6 +73,7 @@ fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> 
         ledger.write(node.port(), *side).with_context(turn)?;
         let ids = topic_ids(&home)?;
         let said = node.end(*end)?;
+        sides.verify(&home).with_context(turn)?;
         if last.is_none_or(|(_, end)| end == End::Clean) {
             nothing_repaired(*side, &said).with_context(turn)?;
         }

@@ -381,6 +381,18 @@ fn request(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Box<dyn Encode>>
         ApiKey::AddRaftVoter => Box::new(AddRaftVoterRequest::default()),
         ApiKey::RemoveRaftVoter => Box::new(RemoveRaftVoterRequest::default()),
         ApiKey::ListPartitionReassignments => Box::new(ListPartitionReassignmentsRequest::default()),
+        ApiKey::AlterReplicaLogDirs => Box::new(AlterReplicaLogDirsRequest {
+            dirs: vec![alter_replica_log_dirs_request::AlterReplicaLogDir {
+                path: "/nowhere".into(),
+                topics: vec![alter_replica_log_dirs_request::AlterReplicaLogDirTopic {
+                    name: "t".into(),
+                    partitions: vec![0],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }),
         ApiKey::DescribeLogDirs => Box::new(DescribeLogDirsRequest::default()),
         ApiKey::DescribeClientQuotas => Box::new(DescribeClientQuotasRequest::default()),
         ApiKey::AlterClientQuotas => Box::new(AlterClientQuotasRequest {

@@ -159,6 +159,11 @@ impl<D: Disk> Log<D> {
         self.inner.topic_id
     }
 
+    /// Whether two handles are of one log.
+    pub fn is_same(&self, other: &Log<D>) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     pub fn config(&self) -> Arc<LogConfig> {
         lock(&self.inner.config).clone()
     }

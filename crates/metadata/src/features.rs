@@ -149,6 +149,12 @@ impl RecordVersions {
         self.level >= 17
     }
 
+    /// Whether directories can be cordoned (KIP-1066).
+    #[must_use]
+    pub fn has_cordoned_directories(self) -> bool {
+        self.level >= 30
+    }
+
     /// Whether records may stand in transactions (KIP-868).
     #[must_use]
     pub fn has_transactions(self) -> bool {

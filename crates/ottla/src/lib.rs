@@ -151,7 +151,7 @@ impl Builder {
 }
 
 fn run(config: &NodeConfig) -> Result<Running, StartError> {
-    if storage::is_empty(config).map_err(StartError::Format)? {
+    if storage::is_empty(config) {
         storage::format_alone(config, None).map_err(StartError::Format)?;
     }
     Ok(ottla_server::start(config)?)

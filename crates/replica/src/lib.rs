@@ -12,6 +12,6 @@ pub use fetch_session::{
     CachedPartition, FetchContext, FetchKind, FetchPartition, FetchSessions, FetchTopic, PartitionAnswer, SessionError,
     SessionLimits,
 };
-pub use partition::{Acknowledgement, Leadership, Partition, PartitionError, RequiredAcks};
+pub use partition::{Acknowledgement, Leadership, Located, Partition, PartitionError, RequiredAcks};
 pub use syncing::{Ask, SyncTurn};
 pub use waiting::{Waiting, Wake};

@@ -1,10 +1,14 @@
 //! One partition that this node hosts: its log, who leads it, and who waits for it.
+//!
+//! The log can be replaced by another in another directory while the partition is in use (KIP-113): who changes a log does so
+//! under [`Partition::with_log`], and then knows that it is the partition's; who reads takes [`Partition::log`], which goes
+//! on to be readable.
 
 use crate::{SyncTurn, Waiting, Wake};
-use ottla_log::{AppendError, AppendOrigin, Appended, Log, Scratch};
+use ottla_log::{AppendError, AppendOrigin, Appended, FetchedSlice, Log, MinOneBatch, ReadBound, ReadError, Scratch};
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 use ottla_wire::{ErrorCode, Uuid};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const NO_LEADER: i32 = -1;
 
@@ -83,13 +87,29 @@ impl PartitionError {
     }
 }
 
+/// A log and the directory that holds it.
+pub struct Located<D: Disk> {
+    pub log: Log<D>,
+    pub directory_id: Uuid,
+}
+
+impl<D: Disk> Clone for Located<D> {
+    fn clone(&self) -> Self {
+        Self { log: self.log.clone(), directory_id: self.directory_id }
+    }
+}
+
+struct Placed<D: Disk> {
+    current: Located<D>,
+    /// What the log is being moved to.
+    future: Option<Located<D>>,
+}
+
 pub struct Partition<D: Disk> {
     pub topic: Arc<str>,
     pub topic_id: Uuid,
     pub index: i32,
-    /// The directory that holds the log.
-    pub directory_id: Uuid,
-    pub log: Log<D>,
+    placed: RwLock<Placed<D>>,
     pub acknowledgement: Acknowledgement,
     /// For whoever syncs the log.
     pub sync_turn: SyncTurn,
@@ -112,8 +132,7 @@ impl<D: Disk> Partition<D> {
             topic,
             topic_id,
             index,
-            directory_id,
-            log,
+            placed: RwLock::new(Placed { current: Located { log, directory_id }, future: None }),
             acknowledgement,
             sync_turn: SyncTurn::default(),
             leadership: RwLock::new(Arc::new(leadership)),
@@ -121,6 +140,83 @@ impl<D: Disk> Partition<D> {
         };
         partition.begin_leading(None);
         partition
+    }
+
+    fn placed(&self) -> RwLockReadGuard<'_, Placed<D>> {
+        self.placed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn placed_mut(&self) -> RwLockWriteGuard<'_, Placed<D>> {
+        self.placed.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partition's log as it is now: for reading. It takes no changes once it was replaced.
+    #[must_use]
+    pub fn log(&self) -> Log<D> {
+        self.placed().current.log.clone()
+    }
+
+    /// The log with the directory that holds it.
+    #[must_use]
+    pub fn located(&self) -> Located<D> {
+        self.placed().current.clone()
+    }
+
+    /// The directory that holds the log.
+    #[must_use]
+    pub fn directory_id(&self) -> Uuid {
+        self.placed().current.directory_id
+    }
+
+    /// What the log is being moved to.
+    #[must_use]
+    pub fn future(&self) -> Option<Located<D>> {
+        self.placed().future.clone()
+    }
+
+    /// Does something to the log that must not be lost to a move: the log is not replaced meanwhile.
+    pub fn with_log<T>(&self, change: impl FnOnce(&Log<D>) -> T) -> T {
+        change(&self.placed().current.log)
+    }
+
+    /// Begins a move, or ends one; gives what the log was being moved to before.
+    pub fn set_future(&self, future: Option<Located<D>>) -> Option<Located<D>> {
+        std::mem::replace(&mut self.placed_mut().future, future)
+    }
+
+    /// Ends a move: nobody changes the log while `exchange` sees the current log and the future one. If that says so, the
+    /// future one takes the place, and the log of before is given back.
+    pub fn replace_log<E>(
+        &self,
+        exchange: impl FnOnce(&Located<D>, &Located<D>) -> Result<bool, E>,
+    ) -> Result<Option<Located<D>>, E> {
+        let mut placed = self.placed_mut();
+        let Some(future) = placed.future.clone() else { return Ok(None) };
+        if !exchange(&placed.current, &future)? {
+            return Ok(None);
+        }
+        placed.future = None;
+        Ok(Some(std::mem::replace(&mut placed.current, future)))
+    }
+
+    /// Reads the log: [`Log::read`] of whichever is the partition's.
+    pub fn read(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        bound: ReadBound,
+        min_one: MinOneBatch,
+    ) -> Result<FetchedSlice<D::File>, ReadError> {
+        self.look_up(|log| log.read(offset, max_bytes, bound, min_one))
+    }
+
+    /// Looks something up in the log, and once more if that failed since the log was replaced meanwhile: its files may be
+    /// gone.
+    pub fn look_up<T, E>(&self, mut look: impl FnMut(&Log<D>) -> Result<T, E>) -> Result<T, E> {
+        let log = self.log();
+        let found = look(&log);
+        let now = self.log();
+        if found.is_err() && !log.is_same(&now) { look(&now) } else { found }
     }
 
     #[must_use]
@@ -150,12 +246,14 @@ impl<D: Disk> Partition<D> {
     fn begin_leading(&self, before: Option<&Leadership>) {
         let now = self.leadership();
         if now.is_leader && before.is_none_or(|before| before.leader_epoch != now.leader_epoch || !before.is_leader) {
-            self.log.assign_epoch_start_offset(LeaderEpoch(now.leader_epoch), self.log.log_end_offset());
-            let limit = match self.acknowledgement {
-                Acknowledgement::Written => Offset(i64::MAX),
-                Acknowledgement::Synced => self.log.recovery_point(),
-            };
-            self.raise_high_watermark(&now, limit);
+            self.with_log(|log| {
+                log.assign_epoch_start_offset(LeaderEpoch(now.leader_epoch), log.log_end_offset());
+                let limit = match self.acknowledgement {
+                    Acknowledgement::Written => Offset(i64::MAX),
+                    Acknowledgement::Synced => log.recovery_point(),
+                };
+                raise_high_watermark(log, &now, limit);
+            });
         }
     }
 
@@ -192,10 +290,15 @@ impl<D: Disk> Partition<D> {
             return Err(PartitionError::NotEnoughReplicas { isr, min: leadership.min_insync_replicas });
         }
         let epoch = LeaderEpoch(leadership.leader_epoch);
-        let appended = self.log.append_as_leader(batches, origin, epoch, now, scratch)?;
+        let appended = self.with_log(|log| {
+            let appended = log.append_as_leader(batches, origin, epoch, now, scratch)?;
+            if self.acknowledgement == Acknowledgement::Written {
+                let limit = log.sync_if_many()?;
+                raise_high_watermark(log, &leadership, limit);
+            }
+            Ok::<_, AppendError>(appended)
+        })?;
         if self.acknowledgement == Acknowledgement::Written {
-            let limit = self.log.sync_if_many().map_err(AppendError::Log)?;
-            self.raise_high_watermark(&leadership, limit);
             self.waiting.wake_all();
         }
         Ok(appended)
@@ -204,17 +307,10 @@ impl<D: Disk> Partition<D> {
     /// The log was synced: what is durable counts, and whoever waits for it looks again.
     pub fn synced(&self) {
         if self.acknowledgement == Acknowledgement::Synced {
-            self.raise_high_watermark(&self.leadership(), self.log.recovery_point());
+            let leadership = self.leadership();
+            self.with_log(|log| raise_high_watermark(log, &leadership, log.recovery_point()));
         }
         self.waiting.wake_all();
-    }
-
-    /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends, or as it
-    /// syncs.
-    fn raise_high_watermark(&self, leadership: &Leadership, limit: Offset) {
-        if leadership.isr.len() <= 1 {
-            self.log.raise_high_watermark(limit);
-        }
     }
 
     /// Whether all below `offset` is acknowledged to who asked for this much.
@@ -222,8 +318,8 @@ impl<D: Disk> Partition<D> {
     pub fn is_acknowledged(&self, offset: Offset, acks: RequiredAcks) -> bool {
         match (acks, self.acknowledgement) {
             (RequiredAcks::None, _) | (RequiredAcks::Leader, Acknowledgement::Written) => true,
-            (RequiredAcks::Leader, Acknowledgement::Synced) => self.log.recovery_point() >= offset,
-            (RequiredAcks::All, _) => self.log.high_watermark() >= offset,
+            (RequiredAcks::Leader, Acknowledgement::Synced) => self.log().recovery_point() >= offset,
+            (RequiredAcks::All, _) => self.log().high_watermark() >= offset,
         }
     }
 
@@ -235,5 +331,13 @@ impl<D: Disk> Partition<D> {
     /// Wakes whoever waits: the log start moved, or the partition is leaving.
     pub fn wake_waiting(&self) {
         self.waiting.wake_all();
+    }
+}
+
+/// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends, or as it
+/// syncs.
+fn raise_high_watermark<D: Disk>(log: &Log<D>, leadership: &Leadership, limit: Offset) {
+    if leadership.isr.len() <= 1 {
+        log.raise_high_watermark(limit);
     }
 }

@@ -176,7 +176,7 @@ impl Running {
         let body = move || {
             while threads.controller().wait(patience) != Woken::Closed {
                 if let Err(error) = node.step_controller(now()) {
-                    tracing::error!("the metadata log cannot be written, and nothing can go on without it: {error}");
+                    tracing::error!("{error}");
                     failed.store(true, Ordering::SeqCst);
                     return;
                 }

@@ -88,10 +88,17 @@ fn meta(path: &Path) -> Result<Option<MetaProperties>, String> {
 
 /// The cluster that the directories belong to.
 pub(crate) fn cluster_id(config: &NodeConfig) -> Result<String, String> {
+    let mut unreadable = None;
     for path in directories(config) {
-        if let Some(meta) = meta(&path)? {
-            return Ok(meta.cluster_id);
+        match meta(&path) {
+            Ok(Some(meta)) => return Ok(meta.cluster_id),
+            Ok(None) => {}
+            // It can be one of several, without which the node starts.
+            Err(error) => unreadable = Some(error),
         }
+    }
+    if let Some(error) = unreadable {
+        return Err(error);
     }
     let path = config.directories.metadata_log_dir.display();
     Err(format!("No `meta.properties` found in {path} (have you run `kafka-storage.sh` to format the directory?)"))
@@ -102,9 +109,11 @@ pub fn is_unformatted(config: &NodeConfig) -> Result<bool, String> {
     directories(config).iter().try_fold(true, |all, path| Ok(all && meta(path)?.is_none()))
 }
 
-/// Whether the directories hold nothing at all, or are not there yet: what may be formatted without being asked.
-pub fn is_empty(config: &NodeConfig) -> Result<bool, String> {
-    directories(config).iter().try_fold(true, |all, path| Ok(all && is_bare(path)?))
+/// Whether the directories hold nothing at all, or are not there yet: what may be formatted without being asked. One that
+/// cannot be read may hold anything.
+#[must_use]
+pub fn is_empty(config: &NodeConfig) -> bool {
+    directories(config).iter().all(|path| is_bare(path).unwrap_or(false))
 }
 
 /// Nothing lies there but what a fresh file system brings along, or what was left by a formatting that did not come to

@@ -57,6 +57,13 @@ pub(crate) enum Release {
     Named(&'static str),
 }
 
+/// How many log directories a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogDirs {
+    One,
+    Two,
+}
+
 /// A running node, and the proxies before it where its traffic is recorded. Dropping it ends the process.
 pub(crate) struct Node {
     process: Child,
@@ -82,36 +89,52 @@ pub(crate) struct Program {
 
 impl Node {
     pub(crate) fn start(work: &Work, side: Side, record: bool, release: Release) -> Result<Self> {
+        Self::start_on(work, side, LogDirs::One, record, release)
+    }
+
+    pub(crate) fn start_on(work: &Work, side: Side, dirs: LogDirs, record: bool, release: Release) -> Result<Self> {
+        let start = |program: &Program| Self::start_program(work, side, dirs, record, release, program);
         match side {
-            Side::Ottla => Self::start_program(work, side, record, release, &ottla(work)?),
+            Side::Ottla => start(&ottla(work)?),
             Side::Kafka => {
                 let newest = kafka(work, KAFKA_VERSION);
-                match newest.and_then(|program| Self::start_program(work, side, record, release, &program)) {
+                match newest.and_then(|program| start(&program)) {
                     Ok(node) => Ok(node),
                     Err(error) => {
                         println!(
                             "Apache Kafka {KAFKA_VERSION} does not run here ({error:#}): {KAFKA_FALLBACK} instead"
                         );
-                        Self::start_program(work, side, record, release, &kafka(work, KAFKA_FALLBACK)?)
+                        start(&kafka(work, KAFKA_FALLBACK)?)
                     }
                 }
             }
         }
     }
 
-    fn start_program(work: &Work, side: Side, record: bool, release: Release, program: &Program) -> Result<Self> {
+    fn start_program(
+        work: &Work,
+        side: Side,
+        dirs: LogDirs,
+        record: bool,
+        release: Release,
+        program: &Program,
+    ) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ottla-compat-").tempdir().context("no temporary directory")?;
         let dir = home.path();
         let [port, controller_port] = free_ports()?;
         let proxies = if record { vec![Proxy::before(port)?, Proxy::before(controller_port)?] } else { Vec::new() };
         let advertised = |index: usize, own| proxies.get(index).map_or(own, Proxy::port);
+        let log_dirs = match dirs {
+            LogDirs::One => dir.join("data").display().to_string(),
+            LogDirs::Two => format!("{},{}", dir.join("data").display(), dir.join("more").display()),
+        };
         let properties = dir.join("server.properties");
         let text = std::fs::read_to_string(work.compat.join("node.properties"))?
             .replace("{port}", &port.to_string())
             .replace("{controller_port}", &controller_port.to_string())
             .replace("{advertised_port}", &advertised(0, port).to_string())
             .replace("{advertised_controller_port}", &advertised(1, controller_port).to_string())
-            .replace("{log_dir}", &dir.join("data").display().to_string());
+            .replace("{log_dir}", &log_dirs);
         std::fs::write(&properties, text)?;
 
         let mut format = command(&program.format);
@@ -184,6 +207,11 @@ impl Node {
     /// Where its log directory is.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.path().join("data")
+    }
+
+    /// Where its second log directory is, if it has one.
+    pub(crate) fn more(&self) -> PathBuf {
+        self.home.path().join("more")
     }
 
     /// Asks the node to end, and hands out what was recorded.

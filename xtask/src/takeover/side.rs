@@ -104,6 +104,15 @@ impl Sides {
         }
     }
 
+    /// Ottla's scrub of what either has left: nothing may be wrong.
+    pub(super) fn verify(&self, home: &Home) -> Result<()> {
+        let binary = self.ottla.format.first().context("no program")?;
+        let output = Command::new(binary).args(["log", "verify", "--log-dirs"]).args(home.log_dirs()).output()?;
+        let told = [output.stdout, output.stderr].concat();
+        ensure!(output.status.success(), "ottla log verify:\n{}", String::from_utf8_lossy(&told));
+        Ok(())
+    }
+
     pub(super) fn format(&self, work: &Work, side: Side, dir: TempDir) -> Result<Home> {
         self.format_with(work, side, dir, "")
     }

@@ -3,7 +3,7 @@
 use super::throttle::NOT_THROTTLED_MS;
 use crate::node::{Node, Published};
 use crate::request::{Answer, Context};
-use ottla_log::CleanupPolicy;
+use ottla_log::{CleanupPolicy, ReadError};
 use ottla_machine::{Disk, Offset};
 use ottla_security::AclOperation;
 use ottla_wire::ErrorCode;
@@ -18,7 +18,7 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Delet
         let allowed = context.may_to_topic(node, AclOperation::Delete, &topic.name);
         let partition = |asked: &DeleteRecordsPartition<'_>| {
             let done = match allowed {
-                true => delete(&published, &topic.name, asked),
+                true => delete(node, &published, &topic.name, asked),
                 false => Err(ErrorCode::TopicAuthorizationFailed),
             };
             let (error, low_watermark) = match done {
@@ -41,6 +41,7 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Delet
 }
 
 fn delete<D: Disk>(
+    node: &Node<D>,
     published: &Published<D>,
     topic: &str,
     asked: &DeleteRecordsPartition<'_>,
@@ -50,16 +51,21 @@ fn delete<D: Disk>(
     let partition = published.partition_named(topic, asked.partition_index).ok_or(ErrorCode::KafkaStorageError)?;
     partition.check_leader(-1).map_err(|error| error.code())?;
     // A compacted log keeps the last value of each key.
-    if !matches!(partition.log.config().cleanup_policy, CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete) {
+    if !matches!(partition.log().config().cleanup_policy, CleanupPolicy::Delete | CleanupPolicy::CompactAndDelete) {
         return Err(ErrorCode::PolicyViolation);
     }
     let offset = match asked.offset {
-        -1 => partition.log.high_watermark(),
+        -1 => partition.log().high_watermark(),
         offset if offset < 0 => return Err(ErrorCode::OffsetOutOfRange),
         offset => Offset(offset),
     };
-    let moved = partition.log.increment_log_start_offset(offset);
-    moved.map_err(|error| ErrorCode::from_code(error.error_code()))?;
+    let moved = partition.with_log(|log| log.increment_log_start_offset(offset));
+    moved.map_err(|error| {
+        if let ReadError::Log(error) = &error {
+            node.directories.note(error);
+        }
+        ErrorCode::from_code(error.error_code())
+    })?;
     partition.wake_waiting();
-    Ok(partition.log.log_start_offset().0)
+    Ok(partition.log().log_start_offset().0)
 }

@@ -22,14 +22,32 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
     });
     let published = node.published();
     let mut results = Vec::new();
-    for (id, path) in node.log_directories() {
+    let cordoned = node.cordoned(&published.image);
+    for place in &node.directories.places {
+        let log_dir = place.path.display().to_string().into();
+        let Some(directory) = place.online() else {
+            let error_code = ErrorCode::KafkaStorageError.into();
+            results.push(DescribeLogDirsResult { error_code, log_dir, ..Default::default() });
+            continue;
+        };
         let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition<'_>>> = BTreeMap::new();
-        for partition in published.all_hosted().filter(|p| p.directory_id == id) {
-            if named.as_ref().is_none_or(|named| named.contains(&(&*partition.topic, partition.index))) {
+        for partition in published.all_hosted() {
+            if named.as_ref().is_some_and(|named| !named.contains(&(&*partition.topic, partition.index))) {
+                continue;
+            }
+            let (current, future) = (partition.located(), partition.future());
+            let ends = current.log.offsets();
+            for (located, is_future_key) in [(Some(&current), false), (future.as_ref(), true)] {
+                let Some(located) = located.filter(|located| located.directory_id == directory.id) else { continue };
+                let end = located.log.log_end_offset();
                 topics.entry(&partition.topic).or_default().push(DescribeLogDirsPartition {
                     partition_index: partition.index,
-                    partition_size: i64::try_from(partition.log.size()).unwrap_or(i64::MAX),
-                    offset_lag: 0,
+                    partition_size: i64::try_from(located.log.size()).unwrap_or(i64::MAX),
+                    offset_lag: match is_future_key {
+                        true => ends.log_end_offset.0 - end.0,
+                        false => (ends.high_watermark.0 - end.0).max(0),
+                    },
+                    is_future_key,
                     ..Default::default()
                 });
             }
@@ -40,15 +58,15 @@ pub(super) fn handle<D: Disk>(node: &Node<D>, context: &Context, request: &Descr
             ..Default::default()
         };
         let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let (total, usable) = node.host().space(&path).unwrap_or((u64::MAX, u64::MAX));
-        let broker = published.image.brokers.get(&node.id);
-        let cordoned = broker.and_then(|b| b.cordoned_log_dirs.as_ref()).is_some_and(|dirs| dirs.contains(&id));
+        let (total, usable) = node.host().space(&place.path).unwrap_or((u64::MAX, u64::MAX));
+        let is_cordoned = published.image.record_versions().has_cordoned_directories()
+            && cordoned.iter().any(|one| one.id == directory.id);
         results.push(DescribeLogDirsResult {
-            log_dir: path.display().to_string().into(),
+            log_dir,
             topics: topics.into_iter().map(topic).collect(),
             total_bytes: bytes(total),
             usable_bytes: bytes(usable),
-            is_cordoned: cordoned,
+            is_cordoned,
             ..Default::default()
         });
     }

@@ -59,5 +59,5 @@ fn producers<D: Disk>(
         current_txn_start_offset: p.current_txn_start_offset.unwrap_or(-1),
         ..Default::default()
     };
-    Ok(partition.log.active_producers().into_iter().map(state).collect())
+    Ok(partition.log().active_producers().into_iter().map(state).collect())
 }

@@ -9,7 +9,7 @@ use super::metadata::reachable_broker;
 use super::throttle::{NOT_THROTTLED_MS, millis, took};
 use crate::node::{Node, Published, lock};
 use crate::request::{Answer, Context, Now, Parked, Reply, Worker};
-use ottla_log::{FetchedSlice, MinOneBatch, ReadBound};
+use ottla_log::{FetchedSlice, MinOneBatch, ReadBound, ReadError};
 use ottla_machine::{Disk, Instant, LeaderEpoch, Offset};
 use ottla_replica::{
     CachedPartition, FetchContext, FetchKind, FetchPartition, FetchTopic, Partition, PartitionAnswer, PartitionError,
@@ -196,7 +196,7 @@ impl Fetch {
             let leader = told.then_some((known.leader, known.leader_epoch));
             return Found::Refused { code: error.code(), leader };
         }
-        let log = &partition.log;
+        let log = partition.log();
         let request = &asked.request;
         let mut diverging = None;
         if request.last_fetched_epoch >= 0 && request.fetch_offset >= log.log_start_offset().0 {
@@ -212,7 +212,7 @@ impl Fetch {
         let max_bytes = left.min(usize::try_from(request.max_bytes).unwrap_or(0));
         let max_bytes = if diverging.is_some() { 0 } else { max_bytes };
         let min_one = if diverging.is_some() { MinOneBatch::No } else { min_one };
-        match log.read(Offset(request.fetch_offset), max_bytes, self.limits.bound, min_one) {
+        match partition.read(Offset(request.fetch_offset), max_bytes, self.limits.bound, min_one) {
             Ok(mut slice) => {
                 // A batch that is cut off is of no use to a client, and a follower's first must be whole.
                 if slice.first_entry_incomplete {
@@ -223,6 +223,9 @@ impl Fetch {
             }
             Err(error) => {
                 let code = ErrorCode::from_code(error.error_code());
+                if let ReadError::Log(error) = &error {
+                    node.directories.note(error);
+                }
                 if code == ErrorCode::KafkaStorageError {
                     tracing::error!("{}-{} cannot be read: {error}", partition.topic, partition.index);
                 }

@@ -42,7 +42,7 @@ pub(super) fn handle<D: Disk>(
             let found = match allowed {
                 false => Err(ErrorCode::TopicAuthorizationFailed),
                 true if twice.contains(&asked.partition_index) => Err(ErrorCode::InvalidRequest),
-                true => look_up(context, &published, request, &topic.name, asked, worker),
+                true => look_up(node, context, &published, request, (&topic.name, asked), worker),
             };
             describe(context, asked.partition_index, found)
         });
@@ -56,11 +56,11 @@ pub(super) fn handle<D: Disk>(
 type Found = (i64, i64, i32);
 
 fn look_up<D: Disk>(
+    node: &Node<D>,
     context: &Context,
     published: &Published<D>,
     request: &ListOffsetsRequest<'_>,
-    topic: &str,
-    asked: &ListOffsetsPartition<'_>,
+    (topic, asked): (&str, &ListOffsetsPartition<'_>),
     worker: &mut Worker,
 ) -> Result<Found, ErrorCode> {
     let since = match asked.timestamp {
@@ -79,7 +79,7 @@ fn look_up<D: Disk>(
     if request.replica_id != DEBUGGING_CONSUMER {
         partition.check_leader(asked.current_leader_epoch).map_err(|error| error.code())?;
     }
-    let offsets = partition.log.offsets();
+    let offsets = partition.log().offsets();
     // What a consumer may see: no further than what is committed, or decided.
     let bound = match request.isolation_level {
         1 => offsets.last_stable_offset,
@@ -88,19 +88,19 @@ fn look_up<D: Disk>(
     Ok(match asked.timestamp {
         EARLIEST | EARLIEST_LOCAL => at(partition, offsets.log_start_offset),
         LATEST => {
-            let epoch = partition.log.latest_epoch().map_or(-1, |entry| entry.epoch.0);
+            let epoch = partition.log().latest_epoch().map_or(-1, |entry| entry.epoch.0);
             (-1, bound.0, epoch)
         }
         // Nothing is tiered.
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => (-1, -1, -1),
         MAX_TIMESTAMP => {
-            let found = partition.log.offset_of_max_timestamp(&mut worker.log.codecs);
-            let found = found.map_err(|error| ErrorCode::from_code(error.error_code()))?;
+            let found = partition.look_up(|log| log.offset_of_max_timestamp(&mut worker.log.codecs));
+            let found = node.directories.noting(found).map_err(|error| ErrorCode::from_code(error.error_code()))?;
             found.map_or((-1, -1, -1), |f| (f.timestamp.0, f.offset.0, f.leader_epoch.0))
         }
         timestamp => {
-            let found = partition.log.offset_for_timestamp(Timestamp(timestamp), &mut worker.log.codecs);
-            let found = found.map_err(|error| ErrorCode::from_code(error.error_code()))?;
+            let found = partition.look_up(|log| log.offset_for_timestamp(Timestamp(timestamp), &mut worker.log.codecs));
+            let found = node.directories.noting(found).map_err(|error| ErrorCode::from_code(error.error_code()))?;
             found.filter(|f| f.offset < bound).map_or((-1, -1, -1), |f| (f.timestamp.0, f.offset.0, f.leader_epoch.0))
         }
     })
@@ -108,7 +108,7 @@ fn look_up<D: Disk>(
 
 fn at<D: Disk>(partition: &Arc<Partition<D>>, offset: Offset) -> Found {
     // An empty log has no batch there; the epoch is then the first that begins at or after it.
-    let epoch = partition.log.epoch_for_offset(offset).unwrap_or(LeaderEpoch::NONE);
+    let epoch = partition.log().epoch_for_offset(offset).unwrap_or(LeaderEpoch::NONE);
     (-1, offset.0, epoch.0)
 }
 

@@ -1,6 +1,7 @@
 //! The API table: which APIs are finished, and who answers each. One file an API; what several share stands in the file
 //! of the one that it is about.
 
+mod alter_replica_log_dirs;
 mod api_versions;
 mod delete_records;
 mod describe_acls;
@@ -57,6 +58,7 @@ const FINISHED: &[ApiKey] = &[
     ApiKey::DeleteAcls,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::AlterReplicaLogDirs,
     ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
@@ -165,6 +167,7 @@ fn dispatch<D: Disk>(
         ApiKey::DeleteRecords => answer!(delete_records::handle),
         ApiKey::DescribeAcls => answer!(describe_acls::handle),
         ApiKey::DescribeConfigs => answer!(describe_configs::handle),
+        ApiKey::AlterReplicaLogDirs => answer!(alter_replica_log_dirs::handle),
         ApiKey::DescribeLogDirs => answer!(describe_log_dirs::handle),
         ApiKey::DescribeClientQuotas => answer!(describe_client_quotas::handle),
         ApiKey::DescribeUserScramCredentials => answer!(describe_user_scram_credentials::handle),

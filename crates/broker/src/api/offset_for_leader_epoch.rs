@@ -53,6 +53,6 @@ fn look_up<D: Disk>(
     known.ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let partition = published.partition_named(topic, asked.partition).ok_or(ErrorCode::KafkaStorageError)?;
     partition.check_leader(asked.current_leader_epoch).map_err(|error| error.code())?;
-    let end = partition.log.end_offset_for_epoch(LeaderEpoch(asked.leader_epoch));
+    let end = partition.log().end_offset_for_epoch(LeaderEpoch(asked.leader_epoch));
     Ok(end.map_or((-1, -1), |end| (end.epoch.0, end.end_offset.0)))
 }

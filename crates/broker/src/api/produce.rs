@@ -190,16 +190,21 @@ impl<D: Disk> Append<'_, D> {
         let Some(partition) = partition else { return Err(self.not_here(topic_id, data.index)) };
         let now = self.context.now.wall;
         let appended = partition.append(records, AppendOrigin::Client, acks, now, &mut worker.log);
-        let appended = appended.map_err(|error| refused(&error, partition))?;
+        let appended = appended.map_err(|error| {
+            if let PartitionError::Append(AppendError::Log(error)) = &error {
+                self.node.directories.note(error);
+            }
+            refused(&error, partition)
+        })?;
         self.node.committer.appended(partition, &appended);
         Ok((appended, partition))
     }
 
     fn not_here(&self, topic_id: Uuid, index: i32) -> Refusal {
         let topic = self.published.image.topics.with_id(topic_id);
-        let leader = topic.and_then(|t| t.partitions.get(&index)).map(|p| p.leader);
-        let hosts_it = leader.is_some_and(|id| self.published.image.brokers.get(&id).is_some_and(|b| b.id == id));
-        Refusal::of(if hosts_it { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower })
+        let known = topic.and_then(|t| t.partitions.get(&index));
+        let is_ours = known.is_some_and(|partition| partition.replicas.contains(&self.node.id));
+        Refusal::of(if is_ours { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower })
     }
 
     /// Exactly one batch, of the newest format, in a codec that this version knows.
@@ -264,7 +269,7 @@ fn refused<D: Disk>(error: &PartitionError, partition: &Arc<Partition<D>>) -> Re
         };
         refusal.records = append.record_errors().iter().map(record).collect();
         if !refusal.records.is_empty() || matches!(append, AppendError::InvalidRecord(_)) {
-            refusal.log_start_offset = partition.log.log_start_offset().0;
+            refusal.log_start_offset = partition.log().log_start_offset().0;
         }
     }
     refusal

@@ -52,7 +52,7 @@ impl<D: Disk> Unacknowledged<D> {
         if self.partition.is_acknowledged(self.required, self.acks) {
             return Some(ErrorCode::None);
         }
-        self.partition.log.is_offline().then_some(ErrorCode::KafkaStorageError)
+        self.partition.log().is_offline().then_some(ErrorCode::KafkaStorageError)
     }
 }
 

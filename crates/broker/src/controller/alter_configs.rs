@@ -186,6 +186,7 @@ fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> R
     let named = resource.name.is_empty() || resource.name == desk.controller.settings.node_id.to_string();
     let holds_here = named && resource.kind == ConfigResourceKind::Broker;
     let check = || {
+        cordons_unknown(&desk.controller.settings.file, configs).map_or(Ok(()), Err)?;
         check_cleaner(desk, resource, configs)?;
         desk.host.check_broker_configs(configs, scope_of(resource))
     };
@@ -193,6 +194,28 @@ fn check_own(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> R
         Some(Err(why)) => Err(ApiError::new(ErrorCode::InvalidRequest, why)),
         Some(Ok(())) | None => Ok(()),
     }
+}
+
+/// Why `cordoned.log.dirs` cannot be as it is set here: it names what is no log directory.
+fn cordons_unknown(file: &Configs, configs: &Configs) -> Option<String> {
+    const ALL: &str = "*";
+    let (of_file, set) = (BrokerLayers::of_file(file), BrokerLayers::of_file(configs));
+    let own = of_file.value("log.dirs");
+    let own =
+        own.as_list().map_or_else(|| of_file.value("log.dir").as_list().unwrap_or_default().to_vec(), <[_]>::to_vec);
+    let cordoned = set.value("cordoned.log.dirs");
+    let cordoned = cordoned.as_list().unwrap_or_default();
+    if cordoned.iter().any(|dir| dir == ALL) {
+        let alone = cordoned.len() == 1;
+        return (!alone).then(|| "When cordoned.log.dirs is set to *, it must not contain other values".to_owned());
+    }
+    let unknown: Vec<&str> = cordoned.iter().filter(|dir| !own.contains(dir)).map(String::as_str).collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+            unknown.join(", ")
+        )
+    })
 }
 
 fn check_cleaner(desk: &Desk<'_>, resource: &ConfigResource, configs: &Configs) -> Result<(), String> {

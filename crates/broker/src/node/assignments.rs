@@ -23,7 +23,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// A partition, by its topic's id, and the directory that holds it.
-type ByPartition = BTreeMap<(Uuid, i32), Uuid>;
+pub(super) type ByPartition = BTreeMap<(Uuid, i32), Uuid>;
 
 #[derive(Default)]
 pub(crate) struct Assignments {
@@ -48,10 +48,46 @@ impl<D: Disk> Node<D> {
         let mut assignments = lock(&self.assignments);
         for (index, partition) in hosted {
             let told = topic.partitions.get(index).and_then(|known| known.directory_of(self.id));
-            if told.is_some_and(|told| told != partition.directory_id) {
-                assignments.note((topic.id, *index), partition.directory_id);
+            if told.is_some() && told == partition.future().map(|future| future.directory_id) {
+                // It is on its way there.
+                continue;
+            }
+            if told.is_some_and(|told| told != partition.directory_id()) {
+                assignments.note((topic.id, *index), partition.directory_id());
             }
         }
+    }
+
+    /// Tells where a partition lies, or is about to.
+    pub(super) fn tell_directory(&self, partition: &Partition<D>) {
+        let published = self.published();
+        if published.image.record_versions().has_directories() {
+            let future = partition.future().map(|future| future.directory_id);
+            let directory = future.unwrap_or_else(|| partition.directory_id());
+            lock(&self.assignments).note((partition.topic_id, partition.index), directory);
+            self.send_assignments(&published);
+        }
+    }
+
+    /// Tells where partitions lie before anything else is decided.
+    pub(super) fn assign_now(&self, published: &Published<D>, batch: ByPartition) {
+        if batch.is_empty() {
+            return;
+        }
+        let broker_epoch = published.image.brokers.get(&self.id).map_or(-1, |broker| broker.epoch);
+        let request = request(self.id, broker_epoch, &batch);
+        let assignments = Arc::clone(&self.assignments);
+        self.submit(Box::new(move |desk| {
+            let records = desk.controller.assign_replicas_to_dirs(&request).map(|outcome| outcome.records);
+            let is_decided = records.is_ok();
+            let finish = move |committed: Result<(), ErrorCode>| {
+                if committed.is_err() || !is_decided {
+                    let mut assignments = lock(&assignments);
+                    batch.into_iter().for_each(|(partition, directory)| assignments.note(partition, directory));
+                }
+            };
+            Decided { records: records.unwrap_or_default(), finish: Box::new(finish) }
+        }));
     }
 
     /// The broker is registered: from now on the controller is told.
@@ -98,9 +134,10 @@ impl<D: Disk> Node<D> {
 
 impl Assignments {
     fn note(&mut self, partition: (Uuid, i32), directory: Uuid) {
-        if self.under_way.get(&partition) != Some(&directory) {
-            self.ready.insert(partition, directory);
-        }
+        match self.under_way.get(&partition) == Some(&directory) {
+            true => self.ready.remove(&partition),
+            false => self.ready.insert(partition, directory),
+        };
     }
 
     /// What the next request is to say; what no longer concerns this broker is dropped.

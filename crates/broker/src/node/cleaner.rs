@@ -15,9 +15,9 @@ use super::{Node, lock};
 use crate::request::Now;
 pub(super) use checkpoint::CleanerCheckpoint;
 use ottla_log::directory::TopicPartition;
-use ottla_log::{CleanJob, CleanStats, CleanStep, Cleanable, CleanerBuffers, CleanupPolicy, LogError};
+use ottla_log::{CleanJob, CleanStats, CleanStep, Cleanable, CleanerBuffers, CleanupPolicy, Log, LogError};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
-use ottla_replica::Partition;
+use ottla_replica::{Located, Partition};
 use ottla_wire::Uuid;
 use settings::CleanerSettings;
 pub(crate) use settings::check_change;
@@ -50,6 +50,8 @@ pub struct CleanerWorker<D: Disk> {
 
 struct Work<D: Disk> {
     partition: Arc<Partition<D>>,
+    /// The partition's log when this began.
+    log: Log<D>,
     job: CleanJob<D>,
     began: Instant,
 }
@@ -87,12 +89,20 @@ impl<D: Disk> Node<D> {
             self.remove_old_segments(now);
             return settings.backoff;
         };
+        if work.partition.future().is_some() || !work.log.is_same(&work.partition.log()) {
+            worker.work = Some(work);
+            self.leave_cleaning(worker);
+            return Duration::ZERO;
+        }
         let step = work.job.step(&mut worker.buffers).and_then(|step| match step {
-            CleanStep::Replace(replacement) => {
-                let job = work.partition.log.replace_segments(replacement)?.run()?;
-                Remover::of(self.host(), &work.partition.log).remove_later(job);
+            CleanStep::Replace(replacement) => work.partition.with_log(|log| {
+                if !log.is_same(&work.log) {
+                    return Ok(CleanStep::GivenUp);
+                }
+                let job = log.replace_segments(replacement)?.run()?;
+                Remover::of(self.host(), log).remove_later(job);
                 Ok(CleanStep::Worked { bytes: 0 })
-            }
+            }),
             step => Ok(step),
         });
         let failed = match step {
@@ -148,7 +158,9 @@ impl<D: Disk> Node<D> {
         state.uncleanable.retain(|(topic, index)| published.partition(*topic, *index).is_some());
         let is_free = |partition: &&Arc<Partition<D>>| {
             let key = key(partition);
-            partition.log.config().cleanup_policy.compacts()
+            partition.log().config().cleanup_policy.compacts()
+                // What is being moved is compacted where it is going.
+                && partition.future().is_none()
                 && !state.at_work.contains(&key)
                 && !state.uncleanable.contains(&key)
         };
@@ -157,11 +169,12 @@ impl<D: Disk> Node<D> {
 
     /// What is to be cleaned of a log, if it is time.
     fn due(&self, partition: &Partition<D>, now: Now) -> Option<Cleanable> {
-        let directory = self.directories.with_id(partition.directory_id)?;
+        let Located { log, directory_id } = partition.located();
+        let directory = self.directories.with_id(directory_id)?;
         let name = name_of(partition);
         let checkpoint = directory.cleaner.get(&name);
-        let cleanable = partition.log.cleanable(checkpoint, now.wall);
-        let config = partition.log.config();
+        let cleanable = log.cleanable(checkpoint, now.wall);
+        let config = log.config();
         if cleanable.checkpoint_is_off {
             let start = cleanable.first_dirty_offset;
             let by_retention = config.cleanup_policy == CleanupPolicy::CompactAndDelete
@@ -183,12 +196,12 @@ impl<D: Disk> Node<D> {
             return None;
         }
         // Looked at again: another worker may have cleaned it meanwhile.
-        let planned =
-            self.due(&partition, now).map(|range| partition.log.plan_cleaning(range, settings.limits, now.wall));
+        let log = partition.log();
+        let planned = self.due(&partition, now).map(|range| log.plan_cleaning(range, settings.limits, now.wall));
         match planned {
             Some(Ok(job)) => {
                 tracing::debug!("cleaning {} from {:?} on", name_of(&partition), job.range());
-                return Some(Work { partition, job, began: now.instant });
+                return Some(Work { partition, log, job, began: now.instant });
             }
             Some(Err(error)) => self.note_failure(&partition, &error),
             None => {}
@@ -199,7 +212,7 @@ impl<D: Disk> Node<D> {
 
     fn finish(&self, work: &Work<D>, first_dirty_offset: Offset, now: Now) -> Result<(), LogError> {
         let name = name_of(&work.partition);
-        if let Some(directory) = self.directories.with_id(work.partition.directory_id) {
+        if let Some(directory) = self.directories.with_id(work.partition.directory_id()) {
             self.write_checkpoint(directory, &name, first_dirty_offset);
         }
         let CleanStats { bytes_read, bytes_written, records_read, records_kept, keyless_records, keys, .. } =
@@ -220,18 +233,20 @@ impl<D: Disk> Node<D> {
         let published = self.published.load_full();
         let is_here = |name: &TopicPartition| {
             let partition = published.partition_named(&name.topic, name.partition.0);
-            partition.is_some_and(|partition| partition.directory_id == directory.id)
+            partition.is_some_and(|partition| partition.directory_id() == directory.id)
         };
         if !is_here(name) {
             return;
         }
-        if let Err(error) = directory.cleaner.set(&directory.files, name.clone(), offset, is_here) {
+        let set = directory.cleaner.set(&directory.files, name.clone(), offset, is_here);
+        if let Err(error) = self.directories.noting(set) {
             tracing::error!("up to where {name} was cleaned cannot be noted: {error}");
         }
     }
 
     fn note_failure(&self, partition: &Partition<D>, error: &LogError) {
         let name = name_of(partition);
+        self.directories.note(error);
         match error {
             // Whoever took it offline has said why.
             LogError::Offline { .. } => {}
@@ -249,14 +264,22 @@ impl<D: Disk> Node<D> {
             if !lock(&self.cleaners.state).at_work.insert(key(&partition)) {
                 continue;
             }
-            let set_aside =
-                partition.log.delete_old_segments(now.wall).and_then(|job| job.map(|job| job.run()).transpose());
+            let set_aside = partition
+                .with_log(|log| log.delete_old_segments(now.wall).and_then(|job| job.map(|job| job.run()).transpose()));
             match set_aside {
-                Ok(Some(job)) => Remover::of(self.host(), &partition.log).remove_later(job),
+                Ok(Some(job)) => Remover::of(self.host(), &partition.log()).remove_later(job),
                 Ok(None) => {}
                 Err(error) => self.note_failure(&partition, &error),
             }
             lock(&self.cleaners.state).at_work.remove(&key(&partition));
+        }
+    }
+
+    /// What is known of a partition goes with it to another directory.
+    pub(super) fn move_cleaned(&self, from: &Arc<Directory<D>>, to: &Arc<Directory<D>>, name: &TopicPartition) {
+        if let Some(offset) = from.cleaner.get(name) {
+            self.write_checkpoint(to, name, offset);
+            self.forget_cleaned(from, name);
         }
     }
 
@@ -265,9 +288,9 @@ impl<D: Disk> Node<D> {
         if !directory.cleaner.forget(name) {
             return;
         }
-        let directory = Arc::clone(directory);
+        let (directory, directories) = (Arc::clone(directory), Arc::clone(&self.directories));
         self.host().run(Box::new(move || {
-            if let Err(error) = directory.cleaner.write(&directory.files) {
+            if let Err(error) = directories.noting(directory.cleaner.write(&directory.files)) {
                 tracing::error!("{}: {error}", directory.files.path().display());
             }
         }));

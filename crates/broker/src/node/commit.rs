@@ -5,6 +5,7 @@
 //! after; no thread that handles requests waits for the disk here. Elsewhere only what is full is synced, soon.
 
 use super::coordinators::{Coordinators, NextTimeout};
+use super::directories::Directories;
 use super::{Host, lock};
 use ottla_log::{Appended, LogError, SegmentRoll};
 use ottla_machine::Disk;
@@ -18,6 +19,7 @@ pub const SYNCS_AT_ONCE: usize = 8;
 
 pub(crate) struct Committer<D: Disk> {
     host: Arc<dyn Host>,
+    directories: Arc<Directories<D>>,
     coordinators: Arc<Coordinators<D>>,
     queue: Mutex<Queue<D>>,
 }
@@ -29,8 +31,17 @@ struct Queue<D: Disk> {
 }
 
 impl<D: Disk> Committer<D> {
-    pub(super) fn new(host: Arc<dyn Host>, coordinators: Arc<Coordinators<D>>) -> Arc<Self> {
-        Arc::new(Self { host, coordinators, queue: Mutex::new(Queue { due: VecDeque::new(), running: 0 }) })
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        directories: Arc<Directories<D>>,
+        coordinators: Arc<Coordinators<D>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            directories,
+            coordinators,
+            queue: Mutex::new(Queue { due: VecDeque::new(), running: 0 }),
+        })
     }
 
     /// Sees to the syncs that an append asks for: at once where somebody waits for it; else when it has filled a segment, so
@@ -92,7 +103,7 @@ impl<D: Disk> Committer<D> {
 
     /// Syncs a partition, and tells those who wait for it, also where it fails. Waits for the disk.
     pub(super) fn sync(&self, partition: &Arc<Partition<D>>) {
-        if let Err(error) = partition.log.sync() {
+        if let Err(error) = self.directories.noting(partition.look_up(|log| log.sync())) {
             self.report(partition, &error);
         }
         partition.synced();

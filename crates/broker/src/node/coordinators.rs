@@ -4,14 +4,14 @@
 //! A shard's lock is held through a call, the append within included; answers that come out are put into their slots and
 //! the waiters marked. Loading runs as a job and lets go of the lock between chunks.
 
-use super::{Committer, Node, Published, Settings, lock};
+use super::{Committer, Directories, Node, Published, Settings, lock};
 use ottla_coordinator::{AppendFailure, AppendedRange, Env, Now, ShardLog};
 use ottla_group::{DeletedTopic, GroupAnswer, GroupSettings, GroupShard, TopicResolver, WaiterId, partition_for};
-use ottla_log::{AppendOrigin, MinOneBatch, ReadBound, Scratch};
+use ottla_log::{AppendError, AppendOrigin, MinOneBatch, ReadBound, ReadError, Scratch};
 use ottla_machine::{Disk, Instant, LeaderEpoch, Offset, Seed, Timestamp};
 use ottla_metadata::config_defs::BrokerLayers;
 use ottla_metadata::image::{Delta, Image};
-use ottla_replica::{Acknowledgement, Partition, RequiredAcks, Wake};
+use ottla_replica::{Acknowledgement, Partition, PartitionError, RequiredAcks, Wake};
 use ottla_wire::batch::{Codecs, Compression};
 use ottla_wire::{ErrorCode, Uuid};
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ pub(crate) struct HostedShard<D: Disk> {
     shard: Mutex<GroupShard>,
     slots: Mutex<BTreeMap<WaiterId, Arc<GroupSlot>>>,
     scratch: Mutex<Scratch>,
+    directories: Arc<Directories<D>>,
     /// Gone when the node is.
     committer: Weak<Committer<D>>,
     /// The shard's next deadline in nanoseconds, to be read without its lock.
@@ -92,6 +93,20 @@ impl<D: Disk> Coordinators<D> {
 
     fn at(&self, index: i32) -> Option<Arc<HostedShard<D>>> {
         self.shards.read().unwrap_or_else(PoisonError::into_inner).get(&index).cloned()
+    }
+
+    /// These partitions are served no more: whoever waits is told to look for another coordinator.
+    pub(super) fn resign_from(&self, partitions: &[Arc<Partition<D>>]) {
+        let resigned: Vec<Arc<HostedShard<D>>> = {
+            let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+            let is_gone = |hosted: &HostedShard<D>| partitions.iter().any(|p| Arc::ptr_eq(p, &hosted.partition));
+            shards.extract_if(.., |_, hosted| is_gone(hosted)).map(|(_, hosted)| hosted).collect()
+        };
+        for hosted in resigned {
+            let mut shard = lock(&hosted.shard);
+            shard.resigned();
+            hosted.deliver(&mut shard);
+        }
     }
 
     /// More of a partition counts: what waits for it in the shard that stands on it is done.
@@ -179,17 +194,20 @@ impl<D: Disk> ShardLog for HostedShard<D> {
                 AppendedRange { first: appended.first_offset, last: appended.last_offset }
             })
             .map_err(|error| {
+                if let PartitionError::Append(AppendError::Log(error)) = &error {
+                    self.directories.note(error);
+                }
                 tracing::warn!("{}-{}: {error}", self.partition.topic, self.partition.index);
                 AppendFailure(error.code())
             })
     }
 
     fn high_watermark(&self) -> Offset {
-        self.partition.log.high_watermark()
+        self.partition.log().high_watermark()
     }
 
     fn batch_bytes_max(&self) -> usize {
-        self.partition.log.config().max_message_bytes as usize
+        self.partition.log().config().max_message_bytes as usize
     }
 }
 
@@ -279,11 +297,11 @@ impl<D: Disk> Node<D> {
         let deadlines = self.coordinators.all();
         let next = deadlines.iter().map(|hosted| hosted.deadline.load(Ordering::Acquire)).min();
         let next = next.filter(|next| *next != NO_DEADLINE).map(Instant);
-        next.into_iter().chain(self.assignments_due()).min()
+        next.into_iter().chain(self.assignments_due()).chain(self.moves_due()).min()
     }
 
     /// Does what is due: sessions that ran out, rebalances that waited long enough, offsets that expired, directories that
-    /// are still to be told.
+    /// are still to be told, and what is to be moved.
     pub fn handle_timeouts(&self, now: crate::request::Now) {
         for hosted in self.coordinators.all() {
             if hosted.deadline.load(Ordering::Acquire) > now.instant.0 {
@@ -296,6 +314,7 @@ impl<D: Disk> Node<D> {
             hosted.deliver(&mut shard);
         }
         self.handle_assignments(now);
+        self.handle_moves(now);
     }
 
     /// Elections and resignations of shards, and offsets of topics that are gone.
@@ -346,6 +365,7 @@ impl<D: Disk> Node<D> {
                     shard: Mutex::new(GroupShard::new(self.coordinators.settings.clone(), Seed(self.draw()))),
                     slots: Mutex::default(),
                     scratch: Mutex::default(),
+                    directories: Arc::clone(&self.directories),
                     committer: Arc::downgrade(&self.committer),
                     deadline: AtomicU64::new(NO_DEADLINE),
                 });
@@ -367,7 +387,7 @@ impl<D: Disk> Node<D> {
         }
         let host = Arc::clone(self.host());
         let wake = Arc::clone(&host);
-        if partition.log.size() == 0 {
+        if partition.log().size() == 0 {
             load(&hosted, epoch, now);
             wake.wake_timers();
         } else {
@@ -381,25 +401,30 @@ impl<D: Disk> Node<D> {
 
 /// Reads a partition from its start to what is committed. A newer election ends it.
 fn load<D: Disk>(hosted: &Arc<HostedShard<D>>, epoch: LeaderEpoch, now: crate::request::Now) {
-    let log = &hosted.partition.log;
     if hosted.partition.acknowledgement == Acknowledgement::Synced
         && let Some(committer) = hosted.committer.upgrade()
     {
         // What a killed process left in the page cache counts from the first answer on.
         committer.sync(&hosted.partition);
     }
+    let log = hosted.partition.log();
     let mut codecs = Codecs::default();
     let mut offset = log.log_start_offset();
     let mut bytes = Vec::new();
     let end = log.log_end_offset();
     while offset < end {
         bytes.clear();
-        let read = log.read(offset, LOAD_BYTES, ReadBound::LogEnd, MinOneBatch::Yes);
-        let read = read.map_err(|error| error.to_string());
+        let read = hosted.partition.read(offset, LOAD_BYTES, ReadBound::LogEnd, MinOneBatch::Yes);
+        let read = read.map_err(|error| {
+            if let ReadError::Log(error) = &error {
+                hosted.directories.note(error);
+            }
+            error.to_string()
+        });
         let step = read.and_then(|slice| slice.read_into(&mut bytes).map_err(|error| error.to_string()));
         let step = step.and_then(|_| {
             let mut shard = lock(&hosted.shard);
-            shard.load(&bytes, log.high_watermark(), &mut codecs).map_err(|error| error.to_string())
+            shard.load(&bytes, hosted.partition.log().high_watermark(), &mut codecs).map_err(|error| error.to_string())
         });
         match step {
             Ok(step) if step.next_offset > offset => offset = step.next_offset,

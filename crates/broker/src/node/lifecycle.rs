@@ -71,15 +71,19 @@ impl<D: Disk> Node<D> {
     /// Tells that the broker lives, and what it wants.
     pub(super) fn beat(&self, broker_epoch: i64, wish: Wish) -> Slot<BrokerState> {
         let id = self.id;
-        let current_metadata_offset = self.published().offset;
+        let published = self.published();
+        let versions = published.image.record_versions();
+        let cordoned = || self.cordoned(&published.image).iter().map(|directory| directory.id).collect();
+        let request = BrokerHeartbeatRequest {
+            broker_id: id,
+            broker_epoch,
+            current_metadata_offset: published.offset,
+            want_shut_down: wish == Wish::Stop,
+            offline_log_dirs: self.directories.failed_ids(),
+            cordoned_log_dirs: versions.has_cordoned_directories().then(cordoned),
+            ..Default::default()
+        };
         self.ask(move |desk| {
-            let request = BrokerHeartbeatRequest {
-                broker_id: id,
-                broker_epoch,
-                current_metadata_offset,
-                want_shut_down: wish == Wish::Stop,
-                ..Default::default()
-            };
             let Some(session) = desk.sessions.get_mut(&id) else {
                 return Err(ErrorCode::BrokerIdNotRegistered.into());
             };

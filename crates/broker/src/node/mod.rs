@@ -9,8 +9,12 @@ mod cleaner;
 mod commit;
 mod coordinators;
 mod directories;
+mod folders;
 mod host;
 mod lifecycle;
+mod moves;
+mod offline;
+mod open_logs;
 mod producer_ids;
 mod publish;
 mod published;
@@ -33,6 +37,8 @@ pub use commit::SYNCS_AT_ONCE;
 use coordinators::Coordinators;
 pub(crate) use coordinators::{Asked, GroupWait, ImageTopics, OFFSETS_TOPIC};
 pub use host::{Host, Job, Work};
+pub use moves::MoveSettings;
+use moves::Moves;
 pub use published::Published;
 pub(crate) use quotas::NodeQuotas;
 pub use quotas::QuotaWindows;
@@ -43,14 +49,15 @@ use crate::controller::create_topics::Creations;
 use crate::request::{Answer, Connection, Now, Worker};
 use arc_swap::ArcSwap;
 use assignments::Assignments;
-use directories::Directories;
+pub(crate) use directories::Directories;
+use ottla_log::directory::TopicPartition;
 use ottla_machine::{Disk, Seed};
 use ottla_metadata::image::Image;
 use ottla_replica::FetchSessions;
 use ottla_wire::Uuid;
 use producer_ids::ProducerIds;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use step::ControllerState;
 
 /// Why a node does not start.
@@ -60,8 +67,37 @@ pub enum StartError {
     Io { path: PathBuf, reason: String },
     #[error("another process holds {}: is Kafka or Ottla running on it?", .0.display())]
     Locked(PathBuf),
-    #[error("{} is not formatted: run `ottla storage format` first", .0.display())]
+    #[error(
+        "No `meta.properties` found in {} (have you run `kafka-storage.sh` to format the directory?). If its disk is \
+         missing, mount it, or take the directory out of log.dirs",
+        .0.display()
+    )]
     NotFormatted(PathBuf),
+    #[error("none of the log directories can be used; mend one of them, or name another in log.dirs")]
+    NoDirectory,
+    #[error(
+        "the metadata log's directory {} cannot be used, and a node cannot start without it: {why}. Mend it; if it is \
+         lost, format another one and name it in metadata.log.dir",
+        path.display()
+    )]
+    MetadataDirectory { path: PathBuf, why: String },
+    #[error("Duplicate directory ID {id} found. It was the ID of {}, but also of {}", other.display(), path.display())]
+    SameDirectoryId { id: Uuid, path: PathBuf, other: PathBuf },
+    #[error("Invalid reserved directory ID {id} found in {}", path.display())]
+    ReservedDirectoryId { id: Uuid, path: PathBuf },
+    #[error(
+        "Found unexpected metadata location in data directory `{}` (the configured metadata directory is {}).",
+        folder.display(),
+        expected.display()
+    )]
+    MisplacedMetadata { folder: PathBuf, expected: PathBuf },
+    #[error(
+        "Duplicate log directories for {partition} are found in both {} and {}. Delete one of the two: the one in the \
+         directory that failed lately, if one did",
+        first.display(),
+        second.display()
+    )]
+    DuplicateLog { partition: TopicPartition, first: PathBuf, second: PathBuf },
     #[error("{} belongs to {what} {found}, this node is {expected}", path.display())]
     Stranger { path: PathBuf, what: &'static str, found: String, expected: String },
     #[error("the metadata cannot be read: {0}")]
@@ -97,12 +133,15 @@ pub struct Node<D: Disk> {
     settings: Settings,
     host: Arc<dyn Host>,
     published: ArcSwap<Published<D>>,
-    directories: Directories<D>,
+    pub(crate) directories: Arc<Directories<D>>,
+    /// Itself, for jobs.
+    me: Weak<Self>,
     controller: Mutex<ControllerState<D>>,
     operations: Mutex<Vec<Operation>>,
     pub(crate) sessions: Mutex<FetchSessions>,
     producer_ids: Arc<Mutex<ProducerIds>>,
     assignments: Arc<Mutex<Assignments>>,
+    moves: Moves<D>,
     pub(crate) coordinators: Arc<Coordinators<D>>,
     pub(crate) committer: Arc<Committer<D>>,
     cleaners: cleaner::Cleaners,
@@ -134,11 +173,6 @@ impl<D: Disk> Node<D> {
 
     pub(crate) fn draw(&self) -> u64 {
         lock(&self.seed).draw()
-    }
-
-    /// The directories that are online, with their ids.
-    pub(crate) fn log_directories(&self) -> Vec<(Uuid, PathBuf)> {
-        self.directories.all.iter().map(|d| (d.id, d.files.path().to_owned())).collect()
     }
 
     /// Where the metadata quorum stands, and as which voter this node takes part in it.

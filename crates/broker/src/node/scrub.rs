@@ -2,10 +2,10 @@
 //! the log, and readers of it hear CORRUPT_MESSAGE.
 
 use super::{Node, lock};
-use ottla_log::{Finding, Verifier, VerifyStep};
+use ottla_log::{Finding, Log, Verifier, VerifyStep};
 use ottla_machine::{Disk, Offset, Timestamp};
 use ottla_metadata::config_defs::own_value;
-use ottla_replica::Partition;
+use ottla_replica::{Located, Partition};
 use std::sync::Arc;
 
 /// Time between the beginnings of two rounds over all logs, unless one takes longer. Bits rot slowly.
@@ -27,6 +27,8 @@ impl<D: Disk> Default for Scrub<D> {
 
 struct Current<D: Disk> {
     partition: Arc<Partition<D>>,
+    /// The partition's when it was come to: a move to another directory makes another.
+    log: Log<D>,
     verifier: Verifier<D>,
     /// Of the log, when its files were looked for.
     generation: u64,
@@ -65,31 +67,30 @@ impl<D: Disk> Node<D> {
                 }
                 continue;
             };
-            let generation = partition.log.generation();
-            let dir = partition.log.dir();
-            let is_there = self.disk_of(&partition).is_some_and(|disk| disk.exists(&dir).unwrap_or(false));
-            let Some(disk) = self.disk_of(&partition).filter(|_| is_there) else { continue };
+            let Located { log, directory_id } = partition.located();
+            let (generation, dir) = (log.generation(), log.dir());
+            let Some(directory) = self.directories.with_id(directory_id) else { continue };
+            let disk = directory.files.disk().clone();
+            if !disk.exists(&dir).unwrap_or(false) {
+                continue;
+            }
             match Verifier::new(disk, &dir) {
-                Ok(verifier) => return Some(Current { partition, verifier, generation }),
+                Ok(verifier) => return Some(Current { partition, log, verifier, generation }),
                 Err(error) => tracing::warn!("the scrub passes {} over: {error}", dir.display()),
             }
         }
-    }
-
-    fn disk_of(&self, partition: &Partition<D>) -> Option<D> {
-        Some(self.directories.with_id(partition.directory_id)?.files.disk().clone())
     }
 
     /// Nothing: the log is done with.
     fn scrub_on(&self, mut current: Current<D>, bytes: usize) -> Option<(Current<D>, u64)> {
         let step = current.verifier.step(bytes);
         let findings = current.verifier.take_findings();
-        let log = &current.partition.log;
+        let log = &current.log;
         if !findings.is_empty() && log.generation() != current.generation {
             // Its files were changed under the scrub's eyes; the next round looks again.
             return None;
         }
-        findings.iter().for_each(|finding| tell(&current.partition, finding));
+        findings.iter().for_each(|finding| tell(&current, finding));
         match step {
             Ok(VerifyStep::Read(read)) => Some((current, read)),
             Ok(VerifyStep::Done) => None,
@@ -101,13 +102,14 @@ impl<D: Disk> Node<D> {
     }
 }
 
-fn tell<D: Disk>(partition: &Partition<D>, finding: &Finding) {
+fn tell<D: Disk>(current: &Current<D>, finding: &Finding) {
+    let Current { partition, log, .. } = current;
     let at = finding.position.map(|position| format!(", byte {position}")).unwrap_or_default();
     let file = finding.file.display();
     tracing::error!("{file}{at}: {}", finding.what);
     if let Some((first, last)) = finding.corrupt {
-        let last = last.min(partition.log.log_end_offset().0 - 1);
-        partition.log.mark_corrupt(Offset(first), Offset(last));
+        let last = last.min(log.log_end_offset().0 - 1);
+        log.mark_corrupt(Offset(first), Offset(last));
         tracing::error!(
             "{}-{}: offsets {first} to {last} are damaged, and whoever reads them is told so; what is before and behind \
              can be read",

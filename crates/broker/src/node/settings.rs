@@ -1,7 +1,7 @@
 //! What the node's own file says, as far as the node acts on it. Listeners and directories are checked by whoever reads
 //! the file; here they are final.
 
-use super::QuotaWindows;
+use super::{MoveSettings, QuotaWindows};
 use ottla_metadata::config_defs::{BrokerLayers, own_value};
 use ottla_metadata::controller;
 use ottla_metadata::image::{Configs, Endpoint};
@@ -31,11 +31,14 @@ pub struct Settings {
     pub heartbeat_interval_ms: u64,
     /// `broker.session.timeout.ms`
     pub session_timeout_ms: u64,
+    /// `log.dir.failure.timeout.ms`
+    pub log_dir_failure_timeout: Duration,
     /// `metadata.log.max.record.bytes.between.snapshots`
     pub snapshot_after_bytes: u64,
     /// `ottla.log.sync.before.ack`
     pub acknowledgement: Acknowledgement,
     pub quotas: QuotaWindows,
+    pub moves: MoveSettings,
     pub controller: controller::Settings,
 }
 
@@ -114,6 +117,7 @@ impl Settings {
             request_timeout_ms: positive(int("request.timeout.ms").into()),
             heartbeat_interval_ms: positive(int("broker.heartbeat.interval.ms").into()),
             session_timeout_ms: positive(int("broker.session.timeout.ms").into()),
+            log_dir_failure_timeout: Duration::from_millis(positive(long("log.dir.failure.timeout.ms"))),
             acknowledgement: match own_value(&file, "ottla.log.sync.before.ack").as_bool() {
                 Some(true) => Acknowledgement::Synced,
                 _ => Acknowledgement::Written,
@@ -122,6 +126,16 @@ impl Settings {
             quotas: QuotaWindows {
                 clients: window("quota.window.size.seconds", "quota.window.num"),
                 mutations: window("controller.quota.window.size.seconds", "controller.quota.window.num"),
+            },
+            moves: MoveSettings {
+                threads: layers
+                    .value("num.replica.alter.log.dirs.threads")
+                    .as_i32()
+                    .map_or(place.log_dirs.len(), |threads| usize::try_from(threads).unwrap_or(0)),
+                window: window(
+                    "alter.log.dirs.replication.quota.window.size.seconds",
+                    "alter.log.dirs.replication.quota.window.num",
+                ),
             },
             controller,
             place,

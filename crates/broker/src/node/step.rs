@@ -1,6 +1,7 @@
 //! The controller's step: what was asked of it is decided one by one, appended, synced once for all, published, and only
 //! then answered. Whoever runs the node calls it on a thread that may wait for the disk.
 
+use super::offline::Untold;
 use super::quorum::{NotAppended, Quorum};
 use super::{Host, Node, lock};
 use crate::request::Now;
@@ -64,8 +65,9 @@ pub(crate) struct ControllerState<D: Disk> {
     pub seed: Seed,
     /// After a failure: when the next snapshot may be tried.
     pub snapshot_not_before: Option<Instant>,
-    /// Why the metadata log takes nothing any more.
+    /// Why the node cannot go on.
     pub failed: Option<String>,
+    pub untold: Untold,
 }
 
 /// How long a metadata snapshot that could not be written is left alone: a full disk is told of once in that time, and the
@@ -83,10 +85,12 @@ impl<D: Disk> Node<D> {
         self.host().wake_controller();
     }
 
-    /// Does what the controller was asked. True if there is more to do. An error: the metadata log cannot be written,
-    /// and the node must stop.
+    /// Does what the controller was asked. True if there is more to do. An error: why the node must stop.
     pub fn step_controller(&self, now: Now) -> Result<bool, String> {
         let mut state = lock(&self.controller);
+        if state.failed.is_none() {
+            state.failed = self.take_offline(&mut state.untold, now).err();
+        }
         let (operations, more) = {
             let mut queue = lock(&self.operations);
             let taken = queue.len().min(OPERATIONS_PER_STEP);
@@ -106,7 +110,7 @@ impl<D: Disk> Node<D> {
         if state.failed.is_none()
             && let Err(error) = state.quorum.commit()
         {
-            state.failed = Some(error.to_string());
+            state.failed = Some(metadata_log_failed(&error));
         }
         let result = match &state.failed {
             None => Ok(()),
@@ -197,7 +201,7 @@ impl<D: Disk> Node<D> {
             match write(&mut state.quorum) {
                 Ok(()) => return Ok(()),
                 Err(NotAppended::NoRoom(reason)) => tracing::error!("metadata is not changed: {reason}"),
-                Err(NotAppended::Broken(reason)) => state.failed = Some(reason),
+                Err(NotAppended::Broken(reason)) => state.failed = Some(metadata_log_failed(&reason)),
             }
         }
         Err(ErrorCode::KafkaStorageError)
@@ -225,4 +229,11 @@ impl<D: Disk> Node<D> {
         }
         (!records.is_empty()).then_some(records)
     }
+}
+
+fn metadata_log_failed(why: &dyn std::fmt::Display) -> String {
+    format!(
+        "the node stops, since the metadata log cannot be written, and nothing can go on without it. Mend its disk and \
+         start the node anew: {why}"
+    )
 }

@@ -32,6 +32,7 @@ impl<D: Disk> Node<D> {
             }
         }
         self.coordinators.resign_all();
+        self.moves.stop();
         let failed = Mutex::new(BTreeSet::new());
         let published = self.published.load_full();
         let mut groups: BTreeMap<Uuid, Vec<Work<'_>>> = BTreeMap::new();
@@ -39,19 +40,21 @@ impl<D: Disk> Node<D> {
             let failed = &failed;
             let job = Box::new(move || {
                 partition.wake_waiting();
-                if let Err(error) = partition.log.close() {
-                    tracing::error!("{}-{} is not closed cleanly: {error}", partition.topic, partition.index);
-                    lock(failed).insert(partition.directory_id);
+                for located in [Some(partition.located()), partition.future()].into_iter().flatten() {
+                    if let Err(error) = located.log.close() {
+                        tracing::error!("{}-{} is not closed cleanly: {error}", partition.topic, partition.index);
+                        lock(failed).insert(located.directory_id);
+                    }
                 }
             });
-            groups.entry(partition.directory_id).or_default().push(job);
+            groups.entry(partition.directory_id()).or_default().push(job);
         }
         self.host().run_all(groups.into_values().collect());
         if let Err(error) = lock(&self.controller).quorum.log.close() {
             tracing::error!("the metadata log is not closed cleanly: {error}");
         }
         let failed = failed.into_inner().unwrap_or_default();
-        for directory in &self.directories.all {
+        for directory in self.directories.online() {
             let marked = self.checkpoint(directory).and_then(|()| match failed.contains(&directory.id) {
                 true => Ok(()),
                 false => directory.files.write_clean_shutdown(CleanShutdown { broker_epoch: epoch }),

@@ -8,6 +8,7 @@ use ottla_log::directory::{Folder, TopicPartition};
 use ottla_log::{Log, LogError, RemoveJob};
 use ottla_machine::{Disk, Instant, Offset, PartitionIndex};
 use ottla_metadata::image::Image;
+use ottla_replica::Located;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ impl<D: Disk> Node<D> {
     /// Writes the checkpoints whose content changed. For a thread that may wait; the interval is the shortest of those that
     /// Kafka has for them, `replica.high.watermark.checkpoint.interval.ms`.
     pub fn checkpoint_all(&self) {
-        for directory in &self.directories.all {
-            if let Err(error) = self.checkpoint(directory) {
+        for directory in self.directories.online() {
+            if let Err(error) = self.directories.noting(self.checkpoint(directory)) {
                 tracing::error!("the checkpoints of {} cannot be written: {error}", directory.files.path().display());
             }
         }
@@ -26,16 +27,20 @@ impl<D: Disk> Node<D> {
         let mut recovery_points = Offsets::new();
         let mut log_starts = Offsets::new();
         let mut high_watermarks = Offsets::new();
-        for partition in self.published.load_full().all_hosted().filter(|p| p.directory_id == directory.id) {
+        for partition in self.published.load_full().all_hosted() {
             let name =
                 TopicPartition { topic: Arc::clone(&partition.topic), partition: PartitionIndex(partition.index) };
-            let offsets = partition.log.offsets();
-            recovery_points.insert(name.clone(), partition.log.recovery_point());
-            // As Kafka: only where the log begins above what its first segment says.
-            if offsets.log_start_offset > Offset::ZERO {
-                log_starts.insert(name.clone(), offsets.log_start_offset);
+            // A log that is being moved here counts as the partition's, as in Kafka.
+            let logs = [Some(partition.located()), partition.future()].into_iter().flatten();
+            for Located { log, .. } in logs.filter(|located| located.directory_id == directory.id) {
+                let offsets = log.offsets();
+                recovery_points.insert(name.clone(), log.recovery_point());
+                // As Kafka: only where the log begins above what its first segment says.
+                if offsets.log_start_offset > Offset::ZERO {
+                    log_starts.insert(name.clone(), offsets.log_start_offset);
+                }
+                high_watermarks.insert(name.clone(), offsets.high_watermark);
             }
-            high_watermarks.insert(name, offsets.high_watermark);
         }
         directory.write_checkpoints(recovery_points, log_starts, high_watermarks)
     }
@@ -44,7 +49,7 @@ impl<D: Disk> Node<D> {
     /// `producer.id.expiration.check.interval.ms`.
     pub fn expire_producers(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            partition.log.remove_expired_producers(now.wall);
+            partition.with_log(|log| log.remove_expired_producers(now.wall));
         }
     }
 
@@ -52,13 +57,16 @@ impl<D: Disk> Node<D> {
     /// under it. The interval is `log.retention.check.interval.ms`.
     pub fn clean_up(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            if partition.log.config().cleanup_policy.compacts() {
-                continue;
-            }
-            match partition.log.delete_old_segments(now.wall) {
-                Ok(Some(job)) => {
-                    let remover = Remover::of(self.host(), &partition.log);
-                    self.host().run(Box::new(move || match job.run() {
+            let deleted = partition.with_log(|log| match log.config().cleanup_policy.compacts() {
+                true => Ok(None),
+                false => {
+                    log.delete_old_segments(now.wall).map(|job| job.map(|job| (job, Remover::of(self.host(), log))))
+                }
+            });
+            match self.directories.noting(deleted) {
+                Ok(Some((job, remover))) => {
+                    let directories = Arc::clone(&self.directories);
+                    self.host().run(Box::new(move || match directories.noting(job.run()) {
                         Ok(job) => remover.remove_later(job),
                         Err(error) => tracing::error!("old segments cannot be set aside: {error}"),
                     }));
@@ -72,7 +80,7 @@ impl<D: Disk> Node<D> {
     /// Syncs the logs that `flush.ms` has come for. The interval is `log.flush.scheduler.interval.ms`.
     pub fn sync_old(&self, now: Now) {
         for partition in self.published.load_full().all_hosted() {
-            if let Err(error) = partition.log.sync_if_old(now.wall) {
+            if let Err(error) = self.directories.noting(partition.log().sync_if_old(now.wall)) {
                 self.committer.report(partition, &error);
             }
         }
@@ -85,11 +93,11 @@ impl<D: Disk> Node<D> {
 
     /// Removes a folder that was renamed for it, after `log.segment.delete.delay.ms`.
     pub(super) fn remove_later(&self, directory: &Arc<Directory<D>>, image: &Image, folder: Folder) {
-        let directory = Arc::clone(directory);
+        let (directory, directories) = (Arc::clone(directory), Arc::clone(&self.directories));
         let layers = image.broker_layers(self.id, &self.settings().file);
         let delay = millis(layers.value("log.segment.delete.delay.ms").as_i64().unwrap_or(0));
         let remove = move || {
-            if let Err(error) = directory.files.remove(&folder) {
+            if let Err(error) = directories.noting(directory.files.remove(&folder)) {
                 tracing::error!("the folder {} cannot be removed: {error}", folder.name);
             }
         };

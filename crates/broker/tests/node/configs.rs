@@ -17,7 +17,7 @@ const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
 /// What altering this broker's keys says.
-fn alter(fixture: &Fixture, operations: &[(&'static str, i8, &'static str)]) -> (i16, Option<String>) {
+pub fn alter(fixture: &Fixture, operations: &[(&'static str, i8, &'static str)]) -> (i16, Option<String>) {
     alter_of(fixture, "1", operations)
 }
 

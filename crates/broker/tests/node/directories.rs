@@ -10,6 +10,9 @@ use ottla_wire::{ApiKey, ErrorCode, Uuid};
 use std::path::Path;
 use std::time::Duration;
 
+/// An operation of IncrementalAlterConfigs.
+const SET: i8 = 0;
+
 fn two_directories() -> Fixture {
     Fixture::with_log_dirs(&[LOG_DIR, OTHER_LOG_DIR], Authorization::None, &[])
 }
@@ -154,4 +157,28 @@ fn a_directory_that_is_taken_away_takes_its_leaders_along() {
     let not_served = fixture.produce(&fixture.admin, "t", there, b"other").0;
     assert_eq!(not_served, ErrorCode::NotLeaderOrFollower.code());
     assert_eq!(fixture.produce(&fixture.admin, "t", 1 - there, b"more"), (0, 1));
+}
+
+#[test]
+fn a_cordoned_directory_gets_no_new_partitions() {
+    let file = [("log.dirs", "/data,/more")];
+    let fixture = Fixture::with_log_dirs(&[LOG_DIR, OTHER_LOG_DIR], Authorization::None, &file);
+    let cordon = |dirs: &'static str| crate::configs::alter(&fixture, &[("cordoned.log.dirs", SET, dirs)]);
+    let registered = || fixture.node.published().image.brokers[&1].cordoned_log_dirs.clone();
+    assert_eq!(registered(), Some(vec![]));
+    assert_eq!(cordon(LOG_DIR), (0, None));
+    assert_eq!(registered(), Some(vec![directory_id(LOG_DIR)]));
+    assert_eq!(fixture.create_topic("a", 3).0, 0);
+    assert_eq!(told(&fixture, "a"), [directory_id(OTHER_LOG_DIR); 3]);
+    // All of them: nothing new comes to this broker, and what is here already is served.
+    assert_eq!(cordon("*"), (0, None));
+    assert_eq!(fixture.create_topic("b", 1).0, ErrorCode::InvalidReplicationFactor.code());
+    assert_eq!(fixture.produce(&fixture.admin, "a", 0, b"value"), (0, 0));
+    assert_eq!(cordon(""), (0, None));
+    assert_eq!(registered(), Some(vec![]));
+    assert_eq!(fixture.create_topic("b", 3).0, 0);
+    assert_eq!(told(&fixture, "b"), [directory_id(LOG_DIR); 3]);
+    let (error, message) = cordon("/nowhere");
+    assert_eq!(error, ErrorCode::InvalidRequest.code());
+    assert!(message.unwrap().contains("/nowhere"));
 }

@@ -189,5 +189,5 @@ fn the_topic_of_offsets_is_compacted_and_tells_the_same_afterwards() {
 /// The bytes of `__consumer_offsets`.
 fn offsets_bytes(fixture: &Fixture) -> u64 {
     let published = fixture.node.published();
-    (0..2).map(|index| published.partition_named("__consumer_offsets", index).unwrap().log.size()).sum()
+    (0..2).map(|index| published.partition_named("__consumer_offsets", index).unwrap().log().size()).sum()
 }

@@ -14,13 +14,12 @@ use ottla_metadata::image::Endpoint;
 use ottla_raft::{SnapshotWriter, Voter, VoterSet};
 use ottla_security::{ClientHost, Principal};
 use ottla_wire::api::create_topics_request::CreatableTopic;
-use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::api::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_wire::api::{
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, FetchResponse,
     MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
-use ottla_wire::batch::{BatchBuilder, Batches, Records};
+use ottla_wire::batch::{BatchBuilder, Batches};
 use ottla_wire::metadata::FeatureLevelRecord;
 use ottla_wire::other::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Decode, Encode, Reader, Uuid, Writer, decode_exact};
@@ -30,6 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+pub use crate::requests::{fetch_request, values_of};
 
 const CLUSTER: &str = "bm9kZS1ub2RlLW5vZGUtbg";
 pub const LOG_DIR: &str = "/data";
@@ -193,18 +194,26 @@ impl Fixture {
         self.starts += 1;
         self.pass(Duration::from_millis(100));
         self.host = TestHost::new(self.now);
-        let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
-        self.node = start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now).unwrap();
+        self.node = self.started().unwrap();
         self.settle();
+    }
+
+    /// Why the node does not start anew.
+    pub fn refused_restart(&mut self) -> String {
+        self.starts += 1;
+        self.started().err().unwrap().to_string()
+    }
+
+    fn started(&self) -> Result<Arc<Node<MemDisk>>, ottla_broker::StartError> {
+        let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
+        start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now)
     }
 
     /// Starts the node anew on what the disk holds, which may fail.
     pub fn try_restart(&mut self) -> Result<(), String> {
         self.starts += 1;
         self.host = TestHost::new(self.now);
-        let (file, authorization, log_dirs) = (&self.file, &self.authorization, &self.log_dirs);
-        let started = start(&self.disk, &self.host, file, authorization, log_dirs, self.starts, self.now);
-        self.node = started.map_err(|error| error.to_string())?;
+        self.node = self.started().map_err(|error| error.to_string())?;
         self.try_settle()
     }
 
@@ -258,6 +267,10 @@ impl Fixture {
     /// A round of the scrub over these small logs.
     pub fn scrub(&self) {
         (0..20).for_each(|_| self.scrub_once());
+    }
+
+    pub fn now(&self) -> Now {
+        self.now
     }
 
     /// What `log.retention.check.interval.ms` does when it has passed.
@@ -415,7 +428,7 @@ impl Fixture {
     /// The values that a partition still has.
     pub fn read_values(&self, topic: &str, index: i32) -> Vec<Vec<u8>> {
         let published = self.node.published();
-        let log = &published.partition_named(topic, index).unwrap().log;
+        let log = published.partition_named(topic, index).unwrap().log();
         let (mut values, mut offset) = (Vec::new(), log.log_start_offset().0);
         loop {
             let reply = self.ask(ApiKey::Fetch, BY_NAME, &fetch_request(topic, index, offset, 0));
@@ -491,38 +504,6 @@ fn asked(answer: Answer<MemDisk>, woken: Arc<Woken>, key: ApiKey, version: i16) 
         Answer::Close(reason) => Asked::Closed(reason),
         Answer::Silence { .. } => Asked::Closed("silence".to_owned()),
     }
-}
-
-/// A fetch of one partition, without a session.
-pub fn fetch_request(topic: &str, index: i32, offset: i64, max_wait_ms: i32) -> FetchRequest<'static> {
-    let partition = FetchPartition {
-        partition: index,
-        fetch_offset: offset,
-        current_leader_epoch: -1,
-        partition_max_bytes: 1 << 20,
-        ..Default::default()
-    };
-    let topic = FetchTopic { topic: topic.to_owned().into(), partitions: vec![partition], ..Default::default() };
-    FetchRequest {
-        replica_id: -1,
-        max_wait_ms,
-        min_bytes: 1,
-        max_bytes: 8 << 20,
-        session_epoch: -1,
-        topics: vec![topic],
-        ..Default::default()
-    }
-}
-
-pub fn values_of(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut values = Vec::new();
-    for batch in Batches::new(bytes) {
-        let batch = batch.unwrap();
-        for record in Records::new(batch.record_bytes(), batch.header.record_count) {
-            values.push(record.unwrap().value.unwrap().to_vec());
-        }
-    }
-    values
 }
 
 pub fn client(user: &str) -> Client {

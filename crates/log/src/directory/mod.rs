@@ -21,6 +21,8 @@ pub use folder::{Folder, FolderState, TopicPartition};
 pub use meta_properties::MetaProperties;
 
 use crate::error::{LogError, doing, sync_dir};
+use crate::log::TopicId;
+use crate::partition_metadata;
 
 const LOCK: &str = ".lock";
 const META_PROPERTIES: &str = "meta.properties";
@@ -116,6 +118,39 @@ impl<D: Disk> LogDirectory<D> {
         self.set_aside(partition, unique, FolderState::Stray)
     }
 
+    /// How a folder of this partition is called that is not its log in use. `unique` as above.
+    pub fn aside(partition: &TopicPartition, unique: &str, state: FolderState) -> Folder {
+        Folder::set_aside(partition, unique, state)
+    }
+
+    /// Gives another state to a folder, a future one for example, so that it counts as that from the next start on.
+    pub fn set_folder_aside(&self, folder: &Folder, unique: &str, state: FolderState) -> Result<Folder, LogError> {
+        let aside = Folder::set_aside(&folder.partition, unique, state);
+        self.rename(&self.path.join(&folder.name), &self.path.join(&aside.name))?;
+        self.sync()?;
+        Ok(aside)
+    }
+
+    /// A future log becomes the partition's log.
+    pub fn promote(&self, folder: &Folder) -> Result<(), LogError> {
+        self.rename(&self.path.join(&folder.name), &self.partition_path(&folder.partition))?;
+        self.sync()
+    }
+
+    /// The topic that a folder says it belongs to (`partition.metadata`).
+    pub fn topic_id(&self, folder: &Folder) -> Result<Option<TopicId>, LogError> {
+        partition_metadata::read(&self.disk, &self.path.join(&folder.name))
+    }
+
+    /// Makes the names of the folders durable.
+    pub fn sync(&self) -> Result<(), LogError> {
+        sync_dir(&self.disk, &self.path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
+        self.disk.rename(from, to).map_err(doing("renaming", from))
+    }
+
     fn set_aside(
         &self,
         partition: &TopicPartition,
@@ -128,7 +163,7 @@ impl<D: Disk> LogDirectory<D> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             renamed => renamed.map_err(doing("renaming", &from))?,
         }
-        sync_dir(&self.disk, &self.path)?;
+        self.sync()?;
         Ok(Some(folder))
     }
 
@@ -156,6 +191,28 @@ impl<D: Disk> crate::Log<D> {
             self.set_dir(&directory.path.join(&folder.name));
         }
         Ok(folder)
+    }
+
+    /// Makes the log's folder, so that it is found at the next start even if nothing is ever appended.
+    pub fn make_folder(&self) -> Result<(), LogError> {
+        let mut state = self.state();
+        self.ensure_on_disk(&mut state)
+    }
+
+    /// Renames the folder while the log is in use. The name is durable after [`LogDirectory::sync`].
+    pub fn rename_folder(&self, to: &Path) -> Result<(), LogError> {
+        let state = self.state();
+        let from = self.dir();
+        if state.on_disk {
+            self.inner.disk.rename(&from, to).map_err(doing("renaming", &from))?;
+        }
+        self.set_dir(to);
+        Ok(())
+    }
+
+    /// No change is taken from now on: the directory failed, or the log was replaced by another.
+    pub fn take_offline(&self) {
+        self.state().status = crate::log::Status::Offline;
     }
 }
 

@@ -47,6 +47,7 @@ impl State {
         self.generation += 1;
         self.locks.clear();
         self.faults.clear();
+        self.life.set(None);
         self.capacity = None;
         self.changes_left = None;
         self.is_off = false;

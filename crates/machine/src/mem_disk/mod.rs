@@ -7,10 +7,12 @@
 //! holds it was synced, and that directory's own name likewise (`names.rs`). Deliberately absent: permissions beyond the
 //! read-only mark, links, and time that passes by itself.
 
+mod broken;
 mod crash;
 mod inode;
 mod names;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -71,6 +73,10 @@ struct State {
     capacity: Option<u64>,
     /// For each fault: how many calls still succeed before it strikes.
     faults: BTreeMap<Fault, u64>,
+    /// Directories that fail altogether.
+    broken: BTreeSet<PathBuf>,
+    /// How many uses are left to the process, if that is bounded.
+    life: Cell<Option<u64>>,
     /// How many changes are still made before the power goes off; `None` for all.
     changes_left: Option<u64>,
     is_off: bool,
@@ -94,6 +100,8 @@ impl Default for State {
             generation: 0,
             capacity: None,
             faults: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            life: Cell::new(None),
             changes_left: None,
             is_off: false,
             fault_seed: Seed(0),
@@ -234,6 +242,7 @@ impl Disk for MemDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<MemFile> {
         let mut state = self.state();
+        state.works(path)?;
         let inode = match (state.names.file(path), mode) {
             (Err(error), OpenMode::Create) if error.kind() == ErrorKind::NotFound => {
                 let name = state.names.name(path)?;
@@ -260,6 +269,7 @@ impl Disk for MemDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(from).and_then(|()| state.works(to))?;
         state.strike(Fault::Rename)?;
         let moved = state.names.entry(from)?;
         let (from, target) = (state.names.name(from)?, state.names.name(to)?);
@@ -278,6 +288,7 @@ impl Disk for MemDisk {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         state.names.file(path)?;
         let name = state.names.name(path)?;
         state.spend()?;
@@ -287,6 +298,7 @@ impl Disk for MemDisk {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let dir = state.names.dir(path)?;
         if state.names.list(dir).next().is_some() {
             return Err(ErrorKind::DirectoryNotEmpty.into());
@@ -299,6 +311,7 @@ impl Disk for MemDisk {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let mut missing = Vec::new();
         for ancestor in path.ancestors() {
             match state.names.entry(ancestor) {
@@ -317,30 +330,38 @@ impl Disk for MemDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         let state = self.state();
+        state.works(path)?;
         let dir = state.names.dir(path)?;
         Ok(state.names.list(dir).map(|(name, _)| name.clone()).collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state().names.entry(path).is_ok())
+        let state = self.state();
+        state.works(path)?;
+        Ok(state.names.entry(path).is_ok())
     }
 
     fn is_dir(&self, path: &Path) -> io::Result<bool> {
-        Ok(matches!(self.state().names.entry(path)?, Entry::Dir(_)))
+        let state = self.state();
+        state.works(path)?;
+        Ok(matches!(state.names.entry(path)?, Entry::Dir(_)))
     }
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {
         let state = self.state();
+        state.works(path)?;
         Ok(state.inode(state.names.file(path)?)?.data.len() as u64)
     }
 
     fn modified_ms(&self, path: &Path) -> io::Result<i64> {
         let state = self.state();
+        state.works(path)?;
         Ok(state.inode(state.names.file(path)?)?.modified_ms)
     }
 
     fn set_modified_ms(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let id = state.names.file(path)?;
         state.inodes.get_mut(&id).ok_or(ErrorKind::NotFound)?.modified_ms = modified_ms;
         Ok(())
@@ -348,6 +369,7 @@ impl Disk for MemDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let dir = state.names.dir(path)?;
         state.spend()?;
         if let Err(error) = state.strike(Fault::SyncDir) {
@@ -364,6 +386,7 @@ impl Disk for MemDisk {
 
     fn set_read_only(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.works(path)?;
         let id = state.names.file(path)?;
         if let Some(inode) = state.inodes.get_mut(&id) {
             inode.read_only = true;
@@ -394,7 +417,11 @@ impl MemFile {
     /// The state, if the process that opened this file still lives.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.shared);
-        if state.generation == self.generation { Ok(state) } else { Err(io::Error::other("the disk crashed")) }
+        if state.generation != self.generation {
+            return Err(io::Error::other("the disk crashed"));
+        }
+        state.inode_works(self.inode)?;
+        Ok(state)
     }
 
     fn writable_state(&self) -> io::Result<MutexGuard<'_, State>> {

@@ -149,7 +149,7 @@ impl Controller<'_> {
         }
         let leads =
             || self.image.topics.iter().any(|topic| topic.partitions.values().any(|partition| partition.leader == id));
-        let (records, response) = if broker.in_controlled_shutdown {
+        let (mut records, response) = if broker.in_controlled_shutdown {
             match leads() {
                 true => (self.partition_changes(Event::Removed(id)), BrokerState::ControlledShutdown),
                 false => (self.fence(broker), BrokerState::ShutdownNow),
@@ -171,6 +171,7 @@ impl Controller<'_> {
                 (false, false) => (Vec::new(), BrokerState::Unfenced),
             }
         };
+        records.extend(self.directories_told(broker, request));
         Ok(Outcome { records, response })
     }
 
@@ -225,7 +226,7 @@ impl Controller<'_> {
         records
     }
 
-    fn registration_change(
+    pub(super) fn registration_change(
         &self,
         broker: &Broker,
         change: impl FnOnce(&mut BrokerRegistrationChangeRecord<'static>),
@@ -234,7 +235,11 @@ impl Controller<'_> {
             BrokerRegistrationChangeRecord { broker_id: broker.id, broker_epoch: broker.epoch, ..Default::default() };
         change(&mut record);
         // Kafka writes the lowest version that can say it.
-        let version = i16::from(record.in_controlled_shutdown != 0);
+        let version = match &record {
+            record if record.cordoned_log_dirs.is_some() => 3,
+            record if !record.log_dirs.is_empty() => 2,
+            record => i16::from(record.in_controlled_shutdown != 0),
+        };
         (record.into(), version)
     }
 

@@ -88,7 +88,7 @@ pub(crate) fn start_log() {
 /// Formats the directories of a node that is a quorum by itself, if they hold nothing. Those of another are left alone: a
 /// node of a cluster that formatted itself would begin a second one.
 pub(crate) fn format_if_alone(config: &NodeConfig, cluster_id: Option<&str>) -> Result<()> {
-    if storage::stands_alone(config) && storage::is_empty(config).map_err(anyhow::Error::msg)? {
+    if storage::stands_alone(config) && storage::is_empty(config) {
         let said = storage::format_alone(config, cluster_id).map_err(anyhow::Error::msg)?;
         eprint!("The directories are empty and this node stands alone, so they are formatted.\n{said}");
     }

@@ -5,6 +5,10 @@ use crate::client::{Client, PRODUCE_BY_NAME, batch, frame, outcome, produce_requ
 use crate::process::{Home, Node};
 use ottla_machine::Seed;
 use ottla_wire::ApiKey;
+use ottla_wire::api::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+use ottla_wire::api::{
+    AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+};
 use ottla_wire::batch::ProducerStamp;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -112,7 +116,7 @@ fn what_was_acknowledged_survives_fifty_kills() {
     for _ in 0..ROUNDS {
         let checked = [0, 1, 2].map(|partition: usize| producer.streams[partition].acknowledged);
         let acks_before_kill = 1 + seed.draw() % 40;
-        kill_while_writing(&mut node, &mut client, &mut producer, acks_before_kill);
+        kill_while_writing(&mut node, &mut client, &mut producer, |acks| wait_for(acks, acks_before_kill), || {});
         node = home.start();
         client = Client::connect(node.address);
         producer.check(&mut client, &checked);
@@ -126,16 +130,108 @@ fn what_was_acknowledged_survives_fifty_kills() {
     node.assert_sound();
 }
 
-/// The kill comes from elsewhere, at whatever point the writes and the node have reached by then.
-fn kill_while_writing(node: &mut Node, client: &mut Client, producer: &mut Producer, acks_before_kill: u64) {
-    let (acks, heard) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for _ in 0..acks_before_kill {
-                if heard.recv().is_err() {
+/// Sends the partitions from one directory to the other, and back, until the node is gone. Most are let arrive, some called
+/// back at once.
+fn move_to_and_fro(client: &mut Client, dirs: &[String], arrivals: &mpsc::Sender<()>) {
+    for turn in 0.. {
+        let partition = (turn % PARTITIONS) as i32;
+        let topic =
+            AlterReplicaLogDirTopic { name: "events".into(), partitions: vec![partition], ..Default::default() };
+        let path = dirs[turn / PARTITIONS % dirs.len()].as_str().into();
+        let dir = AlterReplicaLogDir { path, topics: vec![topic], ..Default::default() };
+        let request = AlterReplicaLogDirsRequest { dirs: vec![dir], ..Default::default() };
+        let Ok(reply) = client.try_call(ApiKey::AlterReplicaLogDirs, 2, &request) else { return };
+        let response: AlterReplicaLogDirsResponse<'_> = reply.read();
+        assert_eq!(response.results[0].partitions[0].error_code, 0);
+        let is_awaited = turn % 5 != 4;
+        loop {
+            let request = DescribeLogDirsRequest { topics: None, ..Default::default() };
+            let Ok(reply) = client.try_call(ApiKey::DescribeLogDirs, 4, &request) else { return };
+            let response: DescribeLogDirsResponse<'_> = reply.read();
+            let topics = response.results.iter().flat_map(|dir| &dir.topics);
+            if !is_awaited {
+                break;
+            }
+            if topics.flat_map(|topic| &topic.partitions).all(|one| !one.is_future_key) {
+                let _ = arrivals.send(());
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_while_replicas_are_moved() {
+    let home = Home::formatted(2);
+    home.set("log.segment.bytes=1048576");
+    let dirs: Vec<String> = home.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+    let mut seed = Seed(51);
+    let mut node = home.start();
+    let mut client = Client::connect(node.address);
+    client.create_topic("events", PARTITIONS as i32);
+    let mut producer = Producer { id: client.init_producer_id(), streams: Default::default() };
+    let mut moved = 0;
+    for _ in 0..ROUNDS / 2 {
+        let checked = [0, 1, 2].map(|partition: usize| producer.streams[partition].acknowledged);
+        let (moves_before_kill, acks_before_kill) = ((seed.draw() % 12) as usize, seed.draw() % 50);
+        let (arrivals, arrived) = mpsc::channel();
+        let mut mover = Client::connect(node.address);
+        let beside = {
+            let dirs = &dirs;
+            move || move_to_and_fro(&mut mover, dirs, &arrivals)
+        };
+        let until = move |acks: &mpsc::Receiver<()>| {
+            let mut moves = 0;
+            // A log that grows faster than it is copied never arrives.
+            for _ in 0..600 {
+                moves += arrived.try_iter().count();
+                if moves >= moves_before_kill || acks.recv().is_err() {
                     break;
                 }
             }
+            wait_for(acks, acks_before_kill);
+        };
+        kill_while_writing(&mut node, &mut client, &mut producer, until, beside);
+        moved += node.log().matches(" was moved to ").count();
+        node = home.start();
+        client = Client::connect(node.address);
+        producer.check(&mut client, &checked);
+        node.assert_sound();
+    }
+    producer.check(&mut client, &[0; PARTITIONS]);
+    assert!(moved > 0);
+    node.terminate();
+    let mut node = home.start();
+    producer.check(&mut Client::connect(node.address), &[0; PARTITIONS]);
+    node.assert_sound();
+    for dir in &home.log_dirs {
+        let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with("-stray")), "{}", dir.display());
+    }
+}
+
+/// Until as many have come, or nobody is left to send one.
+fn wait_for(heard: &mpsc::Receiver<()>, count: u64) {
+    for _ in 0..count {
+        if heard.recv().is_err() {
+            return;
+        }
+    }
+}
+
+/// The kill comes from elsewhere, at whatever point the writes and the node have reached by then.
+fn kill_while_writing(
+    node: &mut Node,
+    client: &mut Client,
+    producer: &mut Producer,
+    until: impl FnOnce(&mpsc::Receiver<()>) + Send,
+    beside: impl FnOnce() + Send,
+) {
+    let (acks, heard) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(beside);
+        scope.spawn(move || {
+            until(&heard);
             node.kill();
         });
         producer.write(client, &acks);

@@ -130,6 +130,11 @@ impl Node {
         begun.elapsed()
     }
 
+    /// Waits until the node ends by itself.
+    pub fn end(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+
     /// The memory that the process holds, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         self.memory("VmRSS:")

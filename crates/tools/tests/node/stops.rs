@@ -1,8 +1,8 @@
 //! Stops and starts: what a clean stop leaves, what a start refuses, and how long they take.
 
-use crate::client::{Client, batch};
+use crate::client::{Client, PRODUCE_BY_NAME, batch, produce_request};
 use crate::process::Home;
-use ottla_wire::Uuid;
+use ottla_wire::{ApiKey, Uuid};
 use std::path::Path;
 
 /// What the mark of a clean stop says, if it is there.
@@ -129,4 +129,48 @@ fn a_thousand_partitions_are_back_after_a_restart() {
         }
     }
     node.assert_sound();
+}
+
+/// What is asked of the node goes to a partition of each directory, until one says that its disk failed.
+fn fails(client: &mut Client) -> bool {
+    (0..2).any(|index| client.produce("events", index, &batch(&[vec![7; 1000]], None)).0 == STORAGE_ERROR)
+}
+
+const STORAGE_ERROR: i16 = ottla_wire::ErrorCode::KafkaStorageError as i16;
+
+#[test]
+fn a_directory_that_vanishes_is_offline_and_the_last_one_ends_the_node() {
+    let home = Home::formatted(2);
+    home.set("log.segment.bytes=1048576\nreplica.high.watermark.checkpoint.interval.ms=50");
+    let mut node = home.start();
+    let mut client = Client::connect(node.address);
+    client.create_topic("events", 2);
+    assert!(!fails(&mut client));
+    // Open files go on to work; what needs a name there does not, as the checkpoints do.
+    std::fs::rename(&home.log_dirs[1], home.log_dirs[1].with_extension("away")).unwrap();
+    while !fails(&mut client) {}
+    let works = (0..2).filter(|index| client.produce("events", *index, &batch(&[b"value".to_vec()], None)).0 == 0);
+    assert_eq!(works.count(), 1);
+    node.assert_sound();
+    let dir = home.log_dirs[1].display().to_string();
+    assert!(node.log().contains(&format!("the log directory {dir} has failed")), "{}", node.log());
+    node.terminate();
+    // A directory that is not there is no new one.
+    let (status, said) = home.start_in_vain();
+    assert!(!status.success() && said.contains(&format!("No `meta.properties` found in {dir}")), "{said}");
+    assert!(!home.log_dirs[1].exists());
+    std::fs::rename(home.log_dirs[1].with_extension("away"), &home.log_dirs[1]).unwrap();
+    let mut node = home.start();
+    let mut client = Client::connect(node.address);
+    assert!(!fails(&mut client));
+    // The metadata's.
+    std::fs::rename(&home.log_dirs[0], home.log_dirs[0].with_extension("away")).unwrap();
+    let records = batch(&[b"value".to_vec()], None);
+    let produce = |index| produce_request("events", index, -1, &records);
+    while client.try_call(ApiKey::Produce, PRODUCE_BY_NAME, &produce(0)).is_ok()
+        && client.try_call(ApiKey::Produce, PRODUCE_BY_NAME, &produce(1)).is_ok()
+    {}
+    let status = node.end();
+    assert_eq!(status.code(), Some(1), "{}", node.log());
+    assert!(node.log().contains("the node stops, since"), "{}", node.log());
 }

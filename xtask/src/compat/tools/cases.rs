@@ -1,8 +1,16 @@
 //! The files of cases: see `compat/tools/README.md` for their form.
 
-use crate::compat::node::Node;
+use crate::compat::node::{LogDirs, Node};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
+
+/// A file of them, for one node.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) name: String,
+    pub(super) cases: Vec<Case>,
+    pub(super) log_dirs: LogDirs,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Case {
@@ -28,6 +36,7 @@ impl Case {
     /// The arguments, with the node's addresses, its log directory and the folder of files in their places.
     pub(super) fn args(&self, node: &Node, files: &Path) -> Vec<String> {
         let (files, data) = (files.display().to_string(), node.data().display().to_string());
+        let more = node.more().display().to_string();
         let mut args = Vec::new();
         for word in &self.words {
             match word.as_str() {
@@ -35,7 +44,9 @@ impl Case {
                 "@C" => args.extend(["--bootstrap-controller".to_owned(), node.controller()]),
                 word => args.push(match word.strip_prefix('%') {
                     Some(name) => format!("{files}/{name}").replace(",%", &format!(",{files}/")),
-                    None => word.replace("{data}", &data).replace("{broker}", &node.bootstrap()),
+                    None => {
+                        word.replace("{data}", &data).replace("{more}", &more).replace("{broker}", &node.bootstrap())
+                    }
                 }),
             }
         }
@@ -48,23 +59,26 @@ impl Case {
 }
 
 /// By name, in the order of names.
-pub(super) fn read(dir: &Path, only: Option<&str>) -> Result<Vec<(String, Vec<Case>)>> {
-    let mut files = Vec::new();
+pub(super) fn read(dir: &Path, only: Option<&str>) -> Result<Vec<Session>> {
+    let mut files: Vec<Session> = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         if only.is_none_or(|only| only == name) {
-            files.push((name, parse(&std::fs::read_to_string(&path)?).with_context(|| path.display().to_string())?));
+            let text = std::fs::read_to_string(&path)?;
+            let (cases, log_dirs) = parse(&text).with_context(|| path.display().to_string())?;
+            files.push(Session { name, cases, log_dirs });
         }
     }
-    files.sort_by(|one, other| one.0.cmp(&other.0));
+    files.sort_by(|one, other| one.name.cmp(&other.name));
     ensure!(!files.is_empty(), "there are no such cases in {}", dir.display());
     Ok(files)
 }
 
-fn parse(text: &str) -> Result<Vec<Case>> {
+fn parse(text: &str) -> Result<(Vec<Case>, LogDirs)> {
     let mut cases: Vec<Case> = Vec::new();
     let mut is_after_node = false;
+    let mut log_dirs = LogDirs::One;
     for (number, line) in (1..).zip(text.lines()) {
         let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
         let last = cases.last_mut().with_context(|| format!("line {number} stands before any command"));
@@ -76,6 +90,7 @@ fn parse(text: &str) -> Result<Vec<Case>> {
                 cases.push(Case { tool, words: words.collect(), is_after_node, ..Case::default() });
             }
             ("! ", "stop") => is_after_node = true,
+            ("! ", "two-directories") => log_dirs = LogDirs::Two,
             ("< ", _) => last?.input += &format!("{rest}\n"),
             ("~ ", "sorted") => last?.is_sorted = true,
             ("~ ", "eventually") => last?.is_eventual = true,
@@ -91,5 +106,5 @@ fn parse(text: &str) -> Result<Vec<Case>> {
             _ => bail!("line {number} begins with none of '$ ', '< ', '~ ', '! ', '# '"),
         }
     }
-    Ok(cases)
+    Ok((cases, log_dirs))
 }

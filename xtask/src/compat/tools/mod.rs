@@ -9,7 +9,7 @@ use super::install::on_path;
 use super::node::{Node, Release, Side};
 use super::{Work, tool};
 use anyhow::{Context, Result, bail, ensure};
-use cases::Case;
+use cases::{Case, Session};
 use normal::Said;
 use runner::{Java, Native};
 use std::path::Path;
@@ -39,12 +39,12 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let libs = tool::libs(&work)?;
     let mut different = 0;
     let mut count = 0;
-    for (name, cases) in &files {
+    for Session { name, cases, log_dirs } in &files {
         // Kafka's tool against Kafka comes first: it is what the others are held against.
         let mut expected: Vec<Said> = Vec::new();
         for broker in SIDES {
             for tool in SIDES {
-                let mut node = Node::start(&work, broker, false, RELEASE)?;
+                let mut node = Node::start_on(&work, broker, *log_dirs, false, RELEASE)?;
                 let said = session(&work, &mut node, tool, &binary, &libs, cases, &expected)?;
                 node.stop()?;
                 if expected.is_empty() {
@@ -114,12 +114,12 @@ fn session(
     Ok(said)
 }
 
-/// The files for one session, with the places that they name: `{data}`, the node's log directory; `{scratch}`, one that
+/// The files for one session, with the places that they name: `{data}` and `{more}`, the node's log directories; `{scratch}`, one that
 /// is not there yet.
 fn own_files(dir: &Path, node: &Node) -> Result<TempDir> {
     let own = tempfile::Builder::new().prefix("compat-files-").tempdir().context("no temporary directory")?;
     let scratch = own.path().join("scratch").display().to_string();
-    let data = node.data().display().to_string();
+    let (data, more) = (node.data().display().to_string(), node.more().display().to_string());
     let mut folders = vec![(dir.to_path_buf(), own.path().to_path_buf())];
     while let Some((from, to)) = folders.pop() {
         for entry in std::fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
@@ -134,7 +134,9 @@ fn own_files(dir: &Path, node: &Node) -> Result<TempDir> {
             }
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
             let bytes = match std::str::from_utf8(&bytes) {
-                Ok(text) => text.replace("{data}", &data).replace("{scratch}", &scratch).into_bytes(),
+                Ok(text) => {
+                    text.replace("{data}", &data).replace("{more}", &more).replace("{scratch}", &scratch).into_bytes()
+                }
                 Err(_) => bytes,
             };
             std::fs::write(copy, bytes)?;

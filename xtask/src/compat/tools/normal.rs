@@ -131,6 +131,7 @@ fn without_next(line: &str, word: &str) -> String {
 fn blank(line: &str, node: &Node, files: &Path) -> String {
     let line = line.replace(&files.display().to_string(), "<files>");
     let line = line.replace(&node.data().display().to_string(), "<data>");
+    let line = line.replace(&node.more().display().to_string(), "<more>");
     let line = line.replace(&node.bootstrap(), "<broker>").replace(&node.controller(), "<controller>");
     let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
     let line = line.replace(&port(&node.bootstrap()), "<port>").replace(&port(&node.controller()), "<port>");

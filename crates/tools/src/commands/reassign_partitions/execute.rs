@@ -178,21 +178,8 @@ async fn move_dirs(admin: &Admin, mut waiting: BTreeMap<Replica, String>, timeou
         return Ok(());
     }
     loop {
-        // Who lies there already need not be told to go.
-        let states = log_dir_states(admin, &waiting).await?;
-        let is_there = |replica: &Replica| states.get(replica) == Some(&LogDirState::Completed);
-        let asked: BTreeMap<_, _> =
-            waiting.iter().filter(|(replica, _)| !is_there(replica)).map(|(r, dir)| (r.clone(), dir.clone())).collect();
-        let mut begun: BTreeSet<Replica> = waiting.keys().filter(|replica| is_there(replica)).cloned().collect();
-        let results = match admin.alter_replica_log_dirs(&asked).await {
-            Err(ClientError::UnsupportedVersion(_)) => {
-                return Err(wrong(
-                    "replicas cannot be moved to another log directory of their broker: it has no AlterReplicaLogDirs yet",
-                ));
-            }
-            results => results?,
-        };
-        for (replica, result) in results {
+        let mut begun: BTreeSet<Replica> = BTreeSet::new();
+        for (replica, result) in admin.alter_replica_log_dirs(&waiting).await? {
             match result {
                 Ok(()) => drop(begun.insert(replica)),
                 Err(error) if error.code() == Some(ErrorCode::ReplicaNotAvailable) => {}
