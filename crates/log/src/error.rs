@@ -86,6 +86,9 @@ pub enum ReadError {
     OffsetOutOfRange(#[from] OffsetOutOfRange),
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What is there is known to be damaged (CORRUPT_MESSAGE).
+    #[error("offsets {first} to {last} are damaged on disk")]
+    Corrupt { first: Offset, last: Offset },
 }
 
 /// The offset is not in the log (OFFSET_OUT_OF_RANGE).
@@ -170,6 +173,7 @@ impl ReadError {
         match self {
             ReadError::OffsetOutOfRange(_) => 1,
             ReadError::Log(error) => error.error_code(),
+            ReadError::Corrupt { .. } => 2,
         }
     }
 }

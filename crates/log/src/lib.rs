@@ -11,6 +11,7 @@
 mod append;
 mod clean;
 mod config;
+mod corrupt;
 pub mod directory;
 mod epochs;
 mod error;

@@ -5,12 +5,13 @@
 //! order syncing, state, epochs, view, segment. A log that has no record has no file open, and need not have a folder.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ottla_machine::{Disk, LeaderEpoch, Offset, Timestamp};
 
 use crate::config::LogConfig;
+use crate::corrupt::Corrupt;
 use crate::epochs::{EpochEnd, EpochEntry, LeaderEpochs};
 use crate::error::LogError;
 use crate::producers::{ActiveProducer, Producers};
@@ -58,6 +59,9 @@ pub(crate) struct Inner<D: Disk> {
     pub(crate) cuts: AtomicU64,
     /// How often cleaning has put other segments in place of those that readers may still look at.
     pub(crate) replacements: AtomicU64,
+    pub(crate) corrupt: Mutex<Corrupt>,
+    /// Whether there are any, for readers.
+    pub(crate) has_corrupt: AtomicBool,
 }
 
 pub(crate) type Segments<D> = Arc<Vec<Arc<Segment<D>>>>;
@@ -140,6 +144,8 @@ impl<D: Disk> Log<D> {
             syncing: Mutex::new(()),
             cuts: AtomicU64::new(0),
             replacements: AtomicU64::new(0),
+            corrupt: Mutex::default(),
+            has_corrupt: AtomicBool::new(false),
         };
         Log { inner: Arc::new(inner) }
     }

@@ -102,6 +102,10 @@ impl<D: Disk> Log<D> {
             (view.segments.clone(), view.offsets(), view.end, view.known_place(offset.0))
         };
         check_range(offset, &offsets)?;
+        let corrupt = self.first_corrupt(offset.0);
+        if let Some((first, last)) = corrupt.filter(|(first, _)| *first <= offset.0) {
+            return Err(ReadError::Corrupt { first: Offset(first), last: Offset(last) });
+        }
         let bound_offset = match bound {
             ReadBound::LogEnd => offsets.log_end_offset,
             ReadBound::HighWatermark => offsets.high_watermark,
@@ -127,6 +131,20 @@ impl<D: Disk> Log<D> {
             return Ok(slice);
         };
         let segment = &segments[at];
+        // A batch that reaches into what is damaged is not whole itself; one before it can be read.
+        let readable =
+            match corrupt.filter(|(first, _)| segments.get(at + 1).is_none_or(|next| *first < next.base_offset())) {
+                None => readable,
+                Some((first, last)) if found.header.last_offset() >= first => {
+                    return Err(ReadError::Corrupt { first: Offset(first), last: Offset(last) });
+                }
+                Some((first, _)) => match segment.find_from(place, first, found.position, readable) {
+                    Ok(Some(damaged)) => damaged.position,
+                    Ok(None) => readable,
+                    // The walk ends where no batch can be told any more.
+                    Err(_) => found.position + found.header.size_in_bytes() as u64,
+                },
+            };
         slice.fetch_offset = OffsetMetadata {
             offset,
             segment_base_offset: Offset(segment.base_offset()),

@@ -86,6 +86,7 @@ impl<D: Disk> Log<D> {
         let place = self.place(&dir);
         let segments = self.segments();
         self.note_cut();
+        self.forget_corrupt_from(offset.0);
         let last = floor_segment(&segments, offset.0);
         let (kept, removed) = segments.split_at(last + 1);
         let active = &kept[last];
@@ -146,6 +147,7 @@ impl<D: Disk> Log<D> {
         let place = self.place(&dir);
         let segments = self.segments();
         self.note_cut();
+        self.forget_corrupt_from(i64::MIN);
         {
             let mut view = self.view();
             *view = crate::log::View::empty_at(offset.0);

@@ -61,6 +61,8 @@ const POOL_BYTES: usize = 64 << 20;
 const POOL_TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is looked for clients whose quotas need not be counted any more, as often as Kafka does.
 const QUOTA_EXPIRY_INTERVAL_MS: i64 = 30_000;
+/// The scrub is told what it may read in a second.
+const SCRUB_INTERVAL_MS: i64 = 1000;
 /// Where there is no deadline.
 const LONG: Duration = Duration::from_secs(3600);
 /// Threads for what may wait for the disk, beside those of a start.
@@ -245,6 +247,7 @@ impl Running {
         let log = &config.log;
         from(log.initial_task_delay_ms, log.retention_check_interval_ms, |node| node.clean_up(now()));
         every(log.producer_id_expiration_check_interval_ms.into(), |node| node.expire_producers(now()));
+        every(SCRUB_INTERVAL_MS, |node| node.scrub(clock::wall()));
         every(QUOTA_EXPIRY_INTERVAL_MS, |node| node.expire_quotas(clock::instant()));
     }
 

@@ -18,6 +18,7 @@ mod quorum;
 mod quorum_files;
 mod quotas;
 mod recovery;
+mod scrub;
 mod settings;
 mod start;
 mod step;
@@ -105,6 +106,7 @@ pub struct Node<D: Disk> {
     pub(crate) coordinators: Arc<Coordinators<D>>,
     pub(crate) committer: Arc<Committer<D>>,
     cleaners: cleaner::Cleaners,
+    scrub: Mutex<scrub::Scrub<D>>,
     /// Topics whose creation was asked for on the way and is not decided yet.
     creating: Creations,
     pub(crate) quotas: Arc<NodeQuotas>,

@@ -64,6 +64,7 @@ impl<D: Disk> Node<D> {
             assignments: Arc::default(),
             coordinators,
             cleaners: Default::default(),
+            scrub: Default::default(),
             creating: Arc::default(),
             quotas: NodeQuotas::new(settings.quotas),
             seed: Mutex::new(seed),

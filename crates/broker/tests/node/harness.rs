@@ -250,6 +250,16 @@ impl Fixture {
         self.node.sync_old(self.now);
     }
 
+    /// What the scrub does in a second.
+    pub fn scrub_once(&self) {
+        self.node.scrub(self.now.wall);
+    }
+
+    /// A round of the scrub over these small logs.
+    pub fn scrub(&self) {
+        (0..20).for_each(|_| self.scrub_once());
+    }
+
     /// What `log.retention.check.interval.ms` does when it has passed.
     pub fn clean_up(&self) {
         self.node.clean_up(self.now);

@@ -18,4 +18,5 @@ mod quotas;
 mod recovery;
 mod retention;
 mod scram;
+mod scrub;
 mod synced_acks;

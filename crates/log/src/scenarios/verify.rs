@@ -137,3 +137,30 @@ fn offsets_and_epochs_must_grow() {
     assert_eq!(whats(&[at(4, 0)]), ["offset 4 cannot follow 4"]);
     assert_eq!(whats(&[at(5, 2), at(6, 1)]), ["leader epoch 1 cannot follow 2"]);
 }
+
+#[test]
+fn what_is_known_to_be_damaged_is_not_read() {
+    let mut fixture = filled();
+    fixture.reopen(ShutdownKind::Clean, 90);
+    let name = format!("{:020}.log", 0);
+    // The third batch.
+    damage(&fixture.disk, &name, 300, |byte| !byte);
+    let (_, findings) = verified(&fixture.disk);
+    assert_eq!(findings[0].corrupt, Some((3, 3)));
+    let (first, last) = findings[0].corrupt.unwrap();
+    fixture.log.mark_corrupt(Offset(first), Offset(last));
+    let read = |offset: i64| fixture.log.read(Offset(offset), 10_000, ReadBound::LogEnd, MinOneBatch::Yes);
+    let error = read(3).err().unwrap();
+    assert_eq!((error.error_code(), error.to_string()), (2, "offsets 3 to 3 are damaged on disk".to_owned()));
+    // Who comes from before gets what is whole; who comes behind, the rest.
+    let slice = read(0).unwrap();
+    let mut bytes = Vec::new();
+    slice.read_into(&mut bytes).unwrap();
+    let ends: Vec<i64> = Batches::new(&bytes).map(|batch| batch.unwrap().header.last_offset()).collect();
+    assert_eq!(ends, [0, 2]);
+    assert!(read(4).unwrap().length > 0);
+    fixture.log.truncate_to(Offset(3), NOW).unwrap();
+    assert_eq!(fixture.log.corrupt_offsets(), []);
+    fixture.fill(1);
+    assert!(fixture.log.read(Offset(3), 10_000, ReadBound::LogEnd, MinOneBatch::Yes).is_ok());
+}

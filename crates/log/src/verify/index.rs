@@ -71,7 +71,7 @@ impl Cursor {
     }
 
     fn finding(&self, position: usize, what: String) -> Finding {
-        Finding { file: self.path.clone(), position: Some(position as u64), offset: None, what }
+        Finding { file: self.path.clone(), position: Some(position as u64), offset: None, what, corrupt: None }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Finding {
     /// The first offset of the batch, where that can be told.
     pub offset: Option<i64>,
     pub what: String,
+    /// The offsets that cannot be trusted for it, first and last; the last is `i64::MAX` where the segment's end is the log's.
+    pub corrupt: Option<(i64, i64)>,
 }
 
 /// What a step of [`Verifier`] did.
@@ -143,7 +145,13 @@ impl<D: Disk> Verifier<D> {
     fn snapshot(&mut self, path: &Path) {
         let Some(bytes) = self.small(path) else { return };
         if let Err(why) = crate::producers::decode(&bytes) {
-            self.findings.push(Finding { file: path.to_owned(), position: None, offset: None, what: why.to_owned() });
+            self.findings.push(Finding {
+                file: path.to_owned(),
+                position: None,
+                offset: None,
+                what: why.to_owned(),
+                corrupt: None,
+            });
         }
     }
 
@@ -152,7 +160,7 @@ impl<D: Disk> Verifier<D> {
         let Some(bytes) = self.small(&path) else { return };
         if LeaderEpochs::parse(&bytes).is_none() {
             let what = "it is not a list of leader epochs and their first offsets, both growing".to_owned();
-            self.findings.push(Finding { file: path, position: None, offset: None, what });
+            self.findings.push(Finding { file: path, position: None, offset: None, what, corrupt: None });
         }
     }
 
@@ -163,7 +171,13 @@ impl<D: Disk> Verifier<D> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 let what = format!("it cannot be read: {error}");
-                self.findings.push(Finding { file: path.to_owned(), position: None, offset: None, what });
+                self.findings.push(Finding {
+                    file: path.to_owned(),
+                    position: None,
+                    offset: None,
+                    what,
+                    corrupt: None,
+                });
                 None
             }
         }

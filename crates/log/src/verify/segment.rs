@@ -104,7 +104,8 @@ impl<F: DiskFile> SegmentVerifier<F> {
             Err(error) => {
                 // Where the next one begins cannot be told.
                 let what = format!("no batch begins here: {error}; what follows in the file is not looked at");
-                findings.push(self.finding(None, what));
+                let lost = (self.next_offset, self.bound.map_or(i64::MAX, |bound| bound - 1));
+                findings.push(Finding { corrupt: Some(lost), ..self.finding(None, what) });
                 self.position = self.length;
                 self.is_broken = true;
                 self.is_done = true;
@@ -139,10 +140,11 @@ impl<F: DiskFile> SegmentVerifier<F> {
 
     fn check(&mut self, header: &BatchHeader, crc: u32, findings: &mut Vec<Finding>) {
         let offset = Some(header.base_offset);
-        let mut found = |what: String| findings.push(self.finding(offset, what));
         if crc != header.crc {
-            found(format!("the batch's checksum is {crc}, and should be {}", header.crc));
+            let what = format!("the batch's checksum is {crc}, and should be {}", header.crc);
+            findings.push(Finding { corrupt: Some(self.damaged(header)), ..self.finding(offset, what) });
         }
+        let mut found = |what: String| findings.push(self.finding(offset, what));
         if header.last_offset_delta < 0 {
             found(format!("the batch ends {} offsets before it begins", -i64::from(header.last_offset_delta)));
         } else if header.base_offset < self.next_offset {
@@ -171,13 +173,23 @@ impl<F: DiskFile> SegmentVerifier<F> {
         }
         if self.position < self.length {
             let left = self.length - self.position;
-            findings.push(self.finding(None, format!("the file ends within a batch: {left} bytes are left")));
+            let lost = (self.next_offset, self.bound.map_or(i64::MAX, |bound| bound - 1));
+            let what = format!("the file ends within a batch: {left} bytes are left");
+            findings.push(Finding { corrupt: Some(lost), ..self.finding(None, what) });
         } else if !self.is_broken {
             self.indexes.finish(findings);
         }
     }
 
     fn finding(&self, offset: Option<i64>, what: String) -> Finding {
-        Finding { file: self.path.clone(), position: Some(self.position), offset, what }
+        Finding { file: self.path.clone(), position: Some(self.position), offset, what, corrupt: None }
+    }
+
+    /// The offsets of a batch whose checksum is wrong, so far as its header can be believed.
+    fn damaged(&self, header: &BatchHeader) -> (i64, i64) {
+        let end = self.bound.unwrap_or(i64::MAX);
+        let first =
+            if (self.next_offset..end).contains(&header.base_offset) { header.base_offset } else { self.next_offset };
+        (first, header.last_offset().clamp(first, end - 1))
     }
 }

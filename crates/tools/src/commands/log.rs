@@ -147,7 +147,7 @@ impl Scrub {
 }
 
 fn tell(finding: &Finding) {
-    let Finding { file, position, offset, what } = finding;
+    let Finding { file, position, offset, what, .. } = finding;
     let at = position.map(|position| format!(", byte {position}")).unwrap_or_default();
     let of = offset.map(|offset| format!(", offset {offset}")).unwrap_or_default();
     say_either(
