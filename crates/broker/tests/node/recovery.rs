@@ -52,6 +52,9 @@ impl tracing::Subscriber for Told {
 /// Starts anew, and gives what was told of the directory.
 fn restart(fixture: &mut Fixture) -> Vec<String> {
     let told = Told::default();
+    // With one subscriber alone, tracing asks the thread that comes by first whether it wants a message, and keeps the answer:
+    // another test's thread wants none.
+    let _second = tracing::Dispatch::new(Told::default());
     tracing::subscriber::with_default(told.clone(), || fixture.restart());
     told.of_directory()
 }
