@@ -1,7 +1,7 @@
 //! Acknowledgements that wait for the disk (`ottla.log.sync.before.ack`): nobody is told, and nobody sees, what a power loss
 //! could take back; and nobody who handles requests waits.
 
-use crate::harness::{Asked, Fixture, client, fetch_request, produced, values_of};
+use crate::harness::{Asked, Fixture, LOG_DIR, OTHER_LOG_DIR, client, fetch_request, produced, values_of};
 use ottla_broker::Authorization;
 use ottla_machine::{Fault, Seed, seeds};
 use ottla_wire::api::describe_configs_request::DescribeConfigsResource;
@@ -118,6 +118,35 @@ fn after_a_failed_sync_nothing_is_acknowledged_or_synced_again() {
         let found = fixture.read_all("events", 0);
         assert_eq!(found[0], b"first");
     }
+}
+
+#[test]
+fn a_failed_sync_ends_the_syncs_of_its_directory_and_no_others() {
+    let key = [("ottla.log.sync.before.ack", "true")];
+    let fixture = Fixture::with_log_dirs(&[LOG_DIR, OTHER_LOG_DIR], Authorization::None, &key);
+    fixture.create_topic("events", 4);
+    let lies_in = |index: i32, dir: &str| {
+        let folder = std::path::Path::new(dir).join(format!("events-{index}"));
+        ottla_machine::Disk::exists(&fixture.disk, &folder).unwrap()
+    };
+    for index in 0..4 {
+        assert_eq!(fixture.produce(&fixture.admin, "events", index, b"first"), (0, 0));
+    }
+    let (there, here): (Vec<i32>, Vec<i32>) = (0..4).partition(|index| lies_in(*index, OTHER_LOG_DIR));
+    assert_eq!((there.len(), here.len()), (2, 2));
+    fixture.disk.fail_after(Fault::Sync, 0);
+    for index in there {
+        let answer = fixture.produce(&fixture.admin, "events", index, b"lost");
+        assert_eq!(answer.0, ErrorCode::KafkaStorageError.code(), "{index}");
+    }
+    for index in here {
+        assert_eq!(fixture.produce(&fixture.admin, "events", index, b"second"), (0, 1));
+    }
+    fixture.node.checkpoint_all();
+    fixture.stop();
+    let synced = fixture.disk.synced_after_failure();
+    assert!(!synced.iter().any(|path| path.starts_with(OTHER_LOG_DIR)), "{synced:?}");
+    assert!(synced.iter().any(|path| path.starts_with(LOG_DIR)));
 }
 
 #[test]
