@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use ottla::Data;
 use ottla_server::config::NodeConfig;
 use ottla_server::{Running, storage};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ fn start_and_wait(parsed: &Parsed) -> Result<Done> {
         }
     };
     start_log();
+    raise_open_files();
     for text in parsed.values("override") {
         properties.apply_override(text)?;
     }
@@ -83,6 +85,16 @@ pub(crate) fn start_log() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+}
+
+/// A log has several files and a connection is one: as many may be open as the system allows, and not only as many as a shell
+/// begins with. A JVM asks for the same.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("no more than {:?} files may be open: {error}", limit.current);
+    }
 }
 
 /// Formats the directories of a node that is a quorum by itself, if they hold nothing. Those of another are left alone: a

@@ -1,7 +1,7 @@
 //! `ottla` alone. Where the environment is that of a container, it does what the entry of Kafka's image does; elsewhere it
 //! is a node for those who want to try: it formats its own directory, and says what to type next.
 
-use super::server_start::{Started, format_if_alone, start_log};
+use super::server_start::{Started, format_if_alone, raise_open_files, start_log};
 use super::{load, properties};
 use crate::cli::{Done, Failure};
 use anyhow::{Context, Result};
@@ -37,6 +37,7 @@ fn start_and_wait() -> Result<Done> {
 fn run_container(mut container: Container, variables: &Variables) -> Result<Done> {
     let begun = Instant::now();
     start_log();
+    raise_open_files();
     for (variable, key) in SECRET_FILES {
         let Some(name) = variables.get(variable).filter(|name| !name.is_empty()) else { continue };
         let path = Path::new(SECRETS).join(name);
@@ -59,6 +60,7 @@ fn run_container(mut container: Container, variables: &Variables) -> Result<Done
 fn run_embedded() -> Result<Done> {
     let begun = Instant::now();
     start_log();
+    raise_open_files();
     let data = std::env::current_dir().context("there is no current directory")?.join(EMBEDDED_DATA);
     let config = load(&embedded(&data.to_string_lossy()))?;
     format_if_alone(&config, None)?;

@@ -181,3 +181,17 @@ fn nodes_are_told_to_stop_by_their_id() {
     assert!(stop(id).status.success());
     assert!(node.process.wait().unwrap().success());
 }
+
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 256; exec \"$0\" server-start --ephemeral", BINARY]).env("TMPDIR", dir.path());
+    let node = Started::until(&mut command, "127.0.0.1:");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", node.process.id())).unwrap();
+    let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let fields: Vec<&str> = open_files.split_whitespace().collect();
+    assert_eq!(fields[3], fields[4], "{open_files}");
+    assert_ne!(fields[3], "256");
+    node.terminate();
+}
