@@ -12,7 +12,7 @@ mod tidy;
 mod tour;
 
 use anyhow::{Result, bail};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
@@ -64,15 +64,21 @@ fn root() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map_or_else(Default::default, Into::into)
 }
 
-/// A cargo of its own. This program was started by one that told it of its package, and libraries' build scripts run
-/// again when those variables change: without this, `cargo build` and a build from here undo one another.
-fn cargo() -> std::process::Command {
-    let mut cargo = std::process::Command::new("cargo");
+/// A cargo of its own.
+fn cargo() -> Command {
+    by_itself("cargo")
+}
+
+/// A program that may call cargo as if it had been called by hand. This one was started by a cargo that told it of its
+/// package, and libraries' build scripts run again when those variables change: without this, `cargo build` and a build from
+/// here undo one another.
+fn by_itself(program: &str) -> Command {
+    let mut command = Command::new(program);
     let told = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
     for (name, _) in std::env::vars_os() {
         if name == "CARGO" || name.to_str().is_some_and(told) {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
     }
-    cargo
+    command
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 fn play(root: &Path, blocks: &[String]) -> Result<String> {
     let mut shown = String::new();
     for block in blocks {
-        let output = Command::new("bash").args(["-euo", "pipefail", "-c", block]).current_dir(root).output();
+        let output = crate::by_itself("bash").args(["-euo", "pipefail", "-c", block]).current_dir(root).output();
         let output = output.context("cannot run bash")?;
         shown.push_str(&String::from_utf8_lossy(&output.stdout));
         let errors = String::from_utf8_lossy(&output.stderr);
