@@ -4,9 +4,11 @@
 //! [`Log::delete_old_segments`]) do what may wait for the disk. [`directory`] is a whole `log.dir`: its lock, marks and
 //! checkpoints, and the folders in it. The formats are told in `docs/formats/log.md` and `docs/formats/checkpoints.md`.
 //!
-//! A log that is to be compacted is cleaned step by step: [`Log::cleanable`], [`Log::plan_cleaning`], [`CleanJob::step`].
+//! A log that is to be compacted is cleaned step by step: [`Log::cleanable`], [`Log::plan_cleaning`], [`CleanJob::step`]. What
+//! lies on disk is held against itself by [`Verifier`], step by step as well.
 //!
-//! Deliberately absent: replication (the caller moves the high watermark), the verification of transactions, and any thread or clock: time is an argument, and what may wait is a job that the caller runs where it likes.
+//! Deliberately absent: replication (the caller moves the high watermark), the verification of transactions, and any thread
+//! or clock: time is an argument, and what may wait is a job that the caller runs where it likes.
 
 mod append;
 mod clean;
