@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use ottla_machine::{Disk, Offset};
 
 use crate::log::{Log, lock};
+use crate::rare::Rare;
 
 /// First and last offsets, by the first.
-pub(crate) type Corrupt = BTreeMap<i64, i64>;
+pub(crate) type Corrupt = Rare<BTreeMap<i64, i64>>;
 
 impl<D: Disk> Log<D> {
     /// From here on these offsets cannot be read, until they are cut off.
@@ -41,6 +42,8 @@ impl<D: Disk> Log<D> {
 
     /// What was cut off may come anew.
     pub(crate) fn forget_corrupt_from(&self, offset: i64) {
-        lock(&self.inner.corrupt).retain(|first, _| *first < offset);
+        if self.inner.has_corrupt.load(Ordering::Acquire) {
+            lock(&self.inner.corrupt).retain(|first, _| *first < offset);
+        }
     }
 }
