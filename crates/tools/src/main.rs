@@ -6,6 +6,7 @@ mod cluster;
 mod commands;
 mod completion;
 mod log_file;
+mod metrics_table;
 mod record_json;
 mod records;
 mod times;
