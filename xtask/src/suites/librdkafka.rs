@@ -1,5 +1,5 @@
-//! librdkafka's tests, whose sources come with a package that builds on it. Each number runs in a process of its own: one
-//! that ends by a signal, as the runner now and then does at its exit, takes no others with it.
+//! librdkafka's tests, whose sources come with a package that builds on it. Each number runs in a process of its own: a test
+//! that fails leaves threads behind, of which the runner dies later (compat/README.md), and the others with it.
 
 use super::bench::Bench;
 use super::outcomes::{Outcome, Outcomes};
