@@ -206,7 +206,8 @@ pub(super) const SUITES: &[Suite] = &[
         name: "librdkafka",
         version: "2.15.1",
         tools: &["npm", "make", "g++", "java", "mvn"],
-        properties: &["num.partitions=4", "super.users=User:admin"],
+        // Some tests count on members that come within a second to begin together: the delay is Kafka's default.
+        properties: &["num.partitions=4", "super.users=User:admin", "group.initial.rebalance.delay.ms=3000"],
         seconds_max: 300,
         runner: Runner::Librdkafka(librdkafka::Tests {
             package: "@confluentinc/kafka-javascript@1.10.1",
