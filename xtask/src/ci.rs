@@ -1,6 +1,6 @@
 //! All of CI, in the order in which a failure is cheapest to find.
 
-use crate::{codegen, compat, examples, fuzz, root, seeds, takeover, tidy, tour};
+use crate::{codegen, compat, examples, fuzz, root, seeds, suites, takeover, tidy, tour};
 use anyhow::{Context, Result, ensure};
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     step("fuzz", || fuzz::run(&root, &[]))?;
     step("build", || cargo(&["build", "--release"]))?;
     step("compat", || compat::run(&root, &[]))?;
+    step("suites", || suites::run(&root, &["--only", suites::QUICK].map(str::to_owned)))?;
     step("compat-tools", || compat::run_tools(&root, &[]))?;
     step("examples", || examples::run(&root, &[]))?;
     step("seeds", || seeds::run(&root, &[]))?;

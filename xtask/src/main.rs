@@ -7,6 +7,7 @@ mod compat;
 mod examples;
 mod fuzz;
 mod seeds;
+mod suites;
 mod takeover;
 mod tidy;
 mod tour;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   bench     Ottla beside Apache Kafka, into bench/README.md (--only CASE, --systems ottla,kafka, --rounds N)
   ci        install what is needed, then format, lint, tidy, test and run compat/
+  client-suites  run the clients' own integration suites against a node (--against ottla|kafka, --only NAME)
   codegen   write crates/wire/src/messages from the schemas (--check: compare only)
   compat    run other people's clients against a node (--against ottla|kafka) and write docs/compatibility.md
   examples  run the tests that docs/testing shows (--only pytest|go|junit)
@@ -44,6 +46,7 @@ fn run() -> Result<()> {
     match args.first().map(String::as_str) {
         Some("bench") => bench::run(&root(), args.get(1..).unwrap_or_default()),
         Some("ci") => ci::run(),
+        Some("client-suites") => suites::run(&root(), args.get(1..).unwrap_or_default()),
         Some("codegen") => codegen::run(&root(), args.get(1).is_some_and(|arg| arg == "--check")),
         Some("compat") => compat::run(&root(), args.get(1..).unwrap_or_default()),
         Some("examples") => examples::run(&root(), args.get(1..).unwrap_or_default()),

@@ -169,7 +169,7 @@ pub(crate) fn on_path(tool: &str) -> bool {
 }
 
 /// Does the work unless a mark beside `made` says that it was done for the same input.
-fn once(made: &Path, mark: &str, what: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn once(made: &Path, mark: &str, what: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut stamp = made.as_os_str().to_owned();
     stamp.push(".made-of");
     let stamp = PathBuf::from(stamp);

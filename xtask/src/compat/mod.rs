@@ -16,7 +16,7 @@ mod tools;
 use anyhow::{Context, Result, bail, ensure};
 use clients::{CLIENTS, Client};
 use install::Ready;
-use node::{Node, Release, Side};
+use node::{Node, Setup, Side};
 use results::{Outcome, Results};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -117,6 +117,15 @@ pub(crate) fn ottla_binary(work: &Work) -> Result<PathBuf> {
     node::ottla(work)?.start.first().map(PathBuf::from).context("no ottla")
 }
 
+/// Builds or fetches what starts a node, so that it can be started where there is no network.
+pub(crate) fn prepare(work: &Work, side: Side) -> Result<()> {
+    match side {
+        Side::Ottla => node::ottla(work)?,
+        Side::Kafka => node::kafka(work, KAFKA_VERSION)?,
+    };
+    Ok(())
+}
+
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let options = parse(args)?;
     let work = Work::new(root)?;
@@ -134,7 +143,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if let Some(bootstrap) = &options.bootstrap {
         return verdict(&run_all(&work, &ready, &options, bootstrap, || Ok(()))?);
     }
-    let mut node = Node::start(&work, options.side, options.capture.is_some(), Release::Newest)?;
+    let mut node = Node::start(&work, options.side, Setup { record: options.capture.is_some(), ..Setup::default() })?;
     let bootstrap = node.bootstrap();
     let outcomes = run_all(&work, &ready, &options, &bootstrap, || node.check())?;
     let version = node.version().to_string();

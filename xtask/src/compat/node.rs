@@ -64,6 +64,25 @@ pub(crate) enum LogDirs {
     Two,
 }
 
+/// How a node differs from one that is formatted with everything of the newest release, on free ports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup<'a> {
+    pub(crate) dirs: LogDirs,
+    /// Whether its traffic is recorded.
+    pub(crate) record: bool,
+    pub(crate) release: Release,
+    /// The broker's and the controller's, where free ones will not do.
+    pub(crate) ports: Option<[u16; 2]>,
+    /// Lines of configuration that come last, and so outdo those before.
+    pub(crate) properties: &'a [&'a str],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { dirs: LogDirs::One, record: false, release: Release::Newest, ports: None, properties: &[] }
+    }
+}
+
 /// A running node, and the proxies before it where its traffic is recorded. Dropping it ends the process.
 pub(crate) struct Node {
     process: Child,
@@ -88,12 +107,8 @@ pub(crate) struct Program {
 }
 
 impl Node {
-    pub(crate) fn start(work: &Work, side: Side, record: bool, release: Release) -> Result<Self> {
-        Self::start_on(work, side, LogDirs::One, record, release)
-    }
-
-    pub(crate) fn start_on(work: &Work, side: Side, dirs: LogDirs, record: bool, release: Release) -> Result<Self> {
-        let start = |program: &Program| Self::start_program(work, side, dirs, record, release, program);
+    pub(crate) fn start(work: &Work, side: Side, setup: Setup) -> Result<Self> {
+        let start = |program: &Program| Self::start_program(work, side, setup, program);
         match side {
             Side::Ottla => start(&ottla(work)?),
             Side::Kafka => {
@@ -111,20 +126,14 @@ impl Node {
         }
     }
 
-    fn start_program(
-        work: &Work,
-        side: Side,
-        dirs: LogDirs,
-        record: bool,
-        release: Release,
-        program: &Program,
-    ) -> Result<Self> {
+    fn start_program(work: &Work, side: Side, setup: Setup, program: &Program) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ottla-compat-").tempdir().context("no temporary directory")?;
         let dir = home.path();
-        let [port, controller_port] = free_ports()?;
-        let proxies = if record { vec![Proxy::before(port)?, Proxy::before(controller_port)?] } else { Vec::new() };
+        let [port, controller_port] = setup.ports.map_or_else(free_ports, Ok)?;
+        let proxies =
+            if setup.record { vec![Proxy::before(port)?, Proxy::before(controller_port)?] } else { Vec::new() };
         let advertised = |index: usize, own| proxies.get(index).map_or(own, Proxy::port);
-        let log_dirs = match dirs {
+        let log_dirs = match setup.dirs {
             LogDirs::One => dir.join("data").display().to_string(),
             LogDirs::Two => format!("{},{}", dir.join("data").display(), dir.join("more").display()),
         };
@@ -135,11 +144,11 @@ impl Node {
             .replace("{advertised_port}", &advertised(0, port).to_string())
             .replace("{advertised_controller_port}", &advertised(1, controller_port).to_string())
             .replace("{log_dir}", &log_dirs);
-        std::fs::write(&properties, text)?;
+        std::fs::write(&properties, format!("{text}\n{}\n", setup.properties.join("\n")))?;
 
         let mut format = command(&program.format);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(&properties).arg("--standalone");
-        if let Release::Named(release) = release {
+        if let Release::Named(release) = setup.release {
             format.args(["--release-version", release]);
         }
         install::quietly(work, "format", &mut format)?;

@@ -58,7 +58,8 @@ pub(super) fn decide_create(desk: &mut Desk<'_>, asker: &Asker, request: &Create
         }
     };
     let result = |result: Result<(), ApiError>| match result {
-        Ok(()) => AclCreationResult::default(),
+        // What Kafka leaves unset in this message is the empty text, not none.
+        Ok(()) => AclCreationResult { error_message: Some("".into()), ..Default::default() },
         Err(error) => {
             AclCreationResult { error_code: error.code.into(), error_message: error.message, ..Default::default() }
         }

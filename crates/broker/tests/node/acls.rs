@@ -35,7 +35,8 @@ fn fixture() -> (Fixture, Uuid) {
     };
     let reply = fixture.ask(ApiKey::CreateAcls, 3, &CreateAclsRequest { creations: vec![acl], ..Default::default() });
     let response: CreateAclsResponse<'_> = reply.read();
-    assert_eq!(response.results[0].error_code, 0);
+    let result = &response.results[0];
+    assert_eq!((result.error_code, result.error_message.as_deref()), (0, Some("")), "as Kafka words a success");
     (fixture, secret)
 }
 

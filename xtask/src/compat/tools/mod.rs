@@ -6,7 +6,7 @@ mod normal;
 mod runner;
 
 use super::install::on_path;
-use super::node::{Node, Release, Side};
+use super::node::{Node, Release, Setup, Side};
 use super::{Work, tool};
 use anyhow::{Context, Result, bail, ensure};
 use cases::{Case, Session};
@@ -44,7 +44,8 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         let mut expected: Vec<Said> = Vec::new();
         for broker in SIDES {
             for tool in SIDES {
-                let mut node = Node::start_on(&work, broker, *log_dirs, false, RELEASE)?;
+                let mut node =
+                    Node::start(&work, broker, Setup { dirs: *log_dirs, release: RELEASE, ..Setup::default() })?;
                 let said = session(&work, &mut node, tool, &binary, &libs, cases, &expected)?;
                 node.stop()?;
                 if expected.is_empty() {
