@@ -14,6 +14,7 @@ pub use tls::TlsConfig;
 pub use values::Settings;
 
 use crate::error::{ClientError, Result};
+use crate::session::metrics::stats::Windows;
 use std::time::Duration;
 
 /// What every client needs, whatever it does.
@@ -36,6 +37,8 @@ pub struct ClientConfig {
     pub tls: Option<TlsConfig>,
     /// How many calls are tried again; Kafka's default is as many as the time allows.
     pub retries: u32,
+    /// What metrics are reckoned over.
+    pub metrics: Windows,
 }
 
 /// The nodes that a client asks first, each as host and port.
@@ -77,6 +80,10 @@ impl ClientConfig {
             metadata_max_age: settings.millis("metadata.max.age.ms", 300_000)?,
             tls: TlsConfig::read(settings)?,
             retries: u32::try_from(settings.int("retries", i64::from(i32::MAX))?.max(0)).unwrap_or(u32::MAX),
+            metrics: Windows {
+                window_ms: settings.at_least("metrics.sample.window.ms", 30_000, 0)?,
+                samples: usize::try_from(settings.at_least("metrics.num.samples", 2, 1)?).unwrap_or(usize::MAX),
+            },
         })
     }
 }

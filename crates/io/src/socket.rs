@@ -5,6 +5,7 @@ use crate::stream::{self, FileRange};
 use crate::tls::TlsStream;
 use rustls::ServerConfig;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -28,6 +29,19 @@ impl Socket {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.socket(),
         }
+    }
+
+    /// From here on the runtime within which this is called tells of the socket, and not the one that did. Where it fails,
+    /// nothing is changed.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.socket_mut(),
+        };
+        // By another descriptor of the same socket, since the old one is known to the old runtime until it is closed.
+        let other = socket.as_fd().try_clone_to_owned()?;
+        *socket = TcpStream::from_std(other.into())?;
+        Ok(())
     }
 
     /// Waits until there may be something to read.

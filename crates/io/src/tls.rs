@@ -67,6 +67,10 @@ impl TlsStream {
         &self.socket
     }
 
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
     /// Whether decrypted data waits to be read.
     pub(crate) fn has_data(&self) -> bool {
         self.taken < self.plain.len()

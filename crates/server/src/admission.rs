@@ -251,12 +251,14 @@ impl Place {
         Activity(Arc::clone(&self.held))
     }
 
-    /// Serves the connection until it ends, or has to go to make room.
-    pub(crate) async fn hold(self, serving: impl Future<Output = ()>) {
+    /// Serves the connection until it ends, or has to go to make room. Where it did not have to go, the place is given back
+    /// with what came of it.
+    pub(crate) async fn hold<T>(self, serving: impl Future<Output = T>) -> Option<(Self, T)> {
         tokio::select! {
-            () = serving => {}
+            served = serving => Some((self, served)),
             () = self.held.told_to_go.notified() => {
                 tracing::info!("a connection of {} {}", self.held.address, self.held.reason.get().unwrap_or(&"is closed"));
+                None
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use crate::admission::{Activity, Source};
 use crate::budget::{Budget, Share};
-use crate::io_threads::IoThreads;
+use crate::io_threads::{IoThreads, Rider};
 use crate::patience::Patience;
 use crate::tls::{Terms, Tls};
 use ottla_broker::{Answer, Connection, Node, Now, Parked, Reply, Wake, Worker};
@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 /// What all connections of a node share.
 pub(crate) struct Shared {
     pub node: Arc<Node<RealDisk>>,
-    pub io: IoThreads,
+    pub io: Arc<IoThreads>,
     pub pool: BufferPool,
     pub budget: Budget,
     pub patience: Patience,
@@ -104,13 +104,24 @@ pub(crate) struct Serving {
     pub activity: Activity,
     /// Of the budget: for the frame that is being read.
     pub share: Option<Share>,
+    /// A request that waits, while the connection moves to other threads.
+    pub parked: Option<Box<dyn Parked<RealDisk>>>,
+    /// What tells that it is to move; none where it cannot.
+    pub rider: Option<Rider>,
 }
 
 impl Serving {
-    /// Serves until the client leaves or must be left.
-    pub(crate) async fn run(mut self) {
+    /// Serves until the client leaves or must be left; or gives itself back, to be moved to other threads.
+    pub(crate) async fn run(mut self) -> Option<Self> {
         loop {
-            let served = match self.round().await {
+            if self.is_to_move() {
+                return Some(self);
+            }
+            let next = match self.parked.take() {
+                Some(parked) => Ok(Next::Wait(parked)),
+                None => self.round().await,
+            };
+            let served = match next {
                 Ok(Next::Read) => continue,
                 Ok(Next::Wait(parked)) => self.wait(parked).await,
                 Ok(Next::Mute(time)) => Box::pin(self.mute(time)).await,
@@ -122,8 +133,21 @@ impl Serving {
                     ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {}
                     _ => tracing::info!("the connection of {} is closed: {error}", self.connection.host.as_str()),
                 }
-                return;
+                return None;
             }
+        }
+    }
+
+    fn is_to_move(&self) -> bool {
+        self.rider.as_ref().is_some_and(Rider::is_to_move)
+    }
+
+    /// Waits for something to read. False if it was woken, for it may have to move.
+    async fn is_readable(&mut self) -> io::Result<bool> {
+        tokio::select! {
+            biased;
+            ready = self.stream.readable() => ready.map(|()| true),
+            () = self.waker.0.notified() => Ok(false),
         }
     }
 
@@ -132,8 +156,10 @@ impl Serving {
         // Frames that were read with one that had to wait come first.
         if !self.has_whole_frame()? {
             self.reserve().await?;
-            match tokio::time::timeout(self.shared.idle_max, self.stream.readable()).await {
-                Ok(ready) => ready?,
+            match tokio::time::timeout(self.shared.idle_max, self.is_readable()).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Ok(Next::Read),
+                Ok(Err(error)) => return Err(error),
                 Err(_) => return Ok(Next::Close("it was idle for connections.max.idle.ms".to_owned())),
             }
         }
@@ -220,7 +246,7 @@ impl Serving {
     }
 
     /// Handles what may be held up by the disk on a thread that may wait.
-    async fn handle_beside(&self, bytes: Vec<u8>, out: &mut Out) -> io::Result<Handled> {
+    async fn handle_beside(&mut self, bytes: Vec<u8>, out: &mut Out) -> io::Result<Handled> {
         let place = self.shared.patience.place().await;
         let (shared, connection, out) = (Arc::clone(&self.shared), Arc::clone(&self.connection), std::mem::take(out));
         let handled = tokio::task::spawn_blocking(move || {
@@ -292,6 +318,10 @@ impl Serving {
                     continue;
                 }
                 Some(Answer::Silence { wait }) => return self.mute(wait).await,
+                None if self.is_to_move() => {
+                    self.parked = Some(parked);
+                    return Ok(());
+                }
                 None => {}
             }
             let woken = self.waker.0.notified();

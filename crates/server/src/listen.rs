@@ -1,8 +1,9 @@
 //! Listeners: sockets that take connections and give each a task of its own.
 
-use crate::admission::{Activity, Admission, Refused};
+use crate::admission::{Activity, Admission, Place, Refused};
 use crate::config::{Listener, SocketSettings};
 use crate::connection::{Serving, Shared, Waker};
+use crate::io_threads::{Moving, On, Task};
 use crate::tls::{Terms, Tls};
 use ottla_broker::{Connection, ListenerKind};
 use ottla_io::clock;
@@ -123,10 +124,10 @@ impl Bound {
             let taken = match &tls {
                 None => shared
                     .io
-                    .take(stream, |stream| place.hold(arrived.serve(Socket::Plain(stream), Principal::anonymous()))),
+                    .take(stream, |stream| ride(place, arrived.serving(Socket::Plain(stream), Principal::anonymous()))),
                 Some(tls) => {
                     let terms = shared.terms(tls);
-                    shared.io.take(stream, |stream| place.hold(arrived.shake_hands(stream, terms)))
+                    shared.io.take(stream, |stream| shake_hands(place, arrived, stream, terms))
                 }
             };
             if let Err(error) = taken {
@@ -146,7 +147,8 @@ struct Arrived {
 }
 
 impl Arrived {
-    async fn shake_hands(self, stream: TcpStream, terms: Terms) {
+    /// None where it is refused.
+    async fn shake_hands(self, stream: TcpStream, terms: Terms) -> Option<Serving> {
         let greeted = Socket::accept_tls(stream, Arc::clone(&terms.config));
         let refused = match tokio::time::timeout(self.shared.idle_max, greeted).await {
             Ok(Ok(socket)) => {
@@ -155,7 +157,7 @@ impl Arrived {
                     Socket::Plain(_) => None,
                 };
                 match principal {
-                    Some(principal) => return self.serve(socket, principal).await,
+                    Some(principal) => return Some(self.serving(socket, principal)),
                     None => "no rule of ssl.principal.mapping.rules applies to its certificate".to_owned(),
                 }
             }
@@ -165,9 +167,10 @@ impl Arrived {
         tracing::info!("the TLS connection of {} to {} is refused: {refused}", self.host.as_str(), self.listener);
         // Whoever tries again and again is slowed down.
         tokio::time::sleep(self.shared.refusal_delay).await;
+        None
     }
 
-    async fn serve(self, stream: Socket, principal: Principal) {
+    fn serving(self, stream: Socket, principal: Principal) -> Serving {
         let waker = Arc::new(Waker::default());
         let Self { shared, listener, kind, host, activity } = self;
         let connection = Arc::new(Connection {
@@ -178,9 +181,48 @@ impl Arrived {
             waker: Arc::clone(&waker) as _,
             clock: clock::instant,
         });
-        let serving = Serving { shared, stream, connection, waker, partial: Vec::new(), activity, share: None };
-        // Each future around another holds it once where it was given and once where it is awaited: ten thousand idle
-        // connections weigh half of what they would without this box.
-        Box::pin(serving.run()).await;
+        let (partial, share, parked, rider) = (Vec::new(), None, None, None);
+        Serving { shared, stream, connection, waker, partial, activity, share, parked, rider }
+    }
+}
+
+async fn shake_hands(place: Place, arrived: Arrived, stream: TcpStream, terms: Terms) {
+    if let Some((place, Some(serving))) = place.hold(arrived.shake_hands(stream, terms)).await {
+        ride(place, serving).await;
+    }
+}
+
+/// Serves a connection, on these threads and then on those that come after them.
+fn ride(place: Place, mut serving: Serving) -> Task {
+    // Each future around another holds it once where it was given and once where it is awaited: ten thousand idle connections
+    // weigh half of what they would without the inner box.
+    Box::pin(async move {
+        let io = Arc::clone(&serving.shared.io);
+        if serving.rider.is_none() {
+            serving.rider = Some(io.board(&serving.waker));
+        }
+        if let Some((place, Some(serving))) = place.hold(Box::pin(serving.run())).await {
+            io.go_on(Box::new(Riding { place, serving }));
+        }
+    })
+}
+
+/// A connection between threads.
+struct Riding {
+    place: Place,
+    serving: Serving,
+}
+
+impl Moving for Riding {
+    fn socket(&mut self) -> &mut Socket {
+        &mut self.serving.stream
+    }
+
+    fn go_on(mut self: Box<Self>, on: On) -> Task {
+        match (on, &mut self.serving.rider) {
+            (On::TheSame, Some(rider)) => rider.stay(),
+            (_, rider) => *rider = None,
+        }
+        ride(self.place, self.serving)
     }
 }

@@ -4,7 +4,11 @@
 //! must have its bytes. What ends Kafka's tool with an exception is an error that begins with the exception's name.
 
 use crate::cli::{Done, Failure};
-use ottla_wire::batch::{BatchError, BatchHeader, Codecs, Compression, HEADER_LEN, Record, Records};
+use crate::old_format;
+use ottla_wire::batch::{
+    Attributes, BatchError, BatchHeader, Codecs, Compression, HEADER_LEN, Headers, NO_PARTITION_LEADER_EPOCH,
+    NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Record, Records,
+};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -51,16 +55,19 @@ pub(crate) fn read_whole(path: &Path) -> Done<Vec<u8>> {
 }
 
 /// What precedes the bytes that a batch's length counts.
-const LOG_OVERHEAD: u64 = 12;
+pub(crate) const LOG_OVERHEAD: usize = 12;
 /// As far as a reader must see to know a batch's format.
 const HEADER_UP_TO_MAGIC: u64 = 17;
+/// What stands before the key of a message of format 1. In format 0 it is a time less, but a message is as long as that.
+const OLD_HEADER_LEN: usize = 26;
 /// The least that Kafka takes for the length of a batch of any format.
-const RECORD_OVERHEAD_MIN: i32 = 14;
+const RECORD_OVERHEAD_MIN: i32 = old_format::MESSAGE_BYTES_MIN;
 /// What Java's arrays can hold, and so the most that its tool can decompress.
 const DECOMPRESSED_BYTES_MAX: usize = i32::MAX as usize;
 
 /// A batch in a file.
 pub(crate) struct FoundBatch {
+    /// Of a message of an old format, what it has of it: offset, attributes, time, and its own kind of checksum.
     pub(crate) header: BatchHeader,
     pub(crate) magic: i8,
     pub(crate) position: u64,
@@ -69,10 +76,20 @@ pub(crate) struct FoundBatch {
 }
 
 impl FoundBatch {
-    /// A record's offset, as far as the numbers of a damaged file have one.
-    pub(crate) fn offset_of(&self, record: &Record<'_>) -> i64 {
-        self.header.base_offset.wrapping_add(i64::from(record.offset_delta))
+    /// Whether it is of format 0 or 1: a message, perhaps a wrapper of others.
+    pub(crate) const fn is_old(&self) -> bool {
+        self.magic < 2
     }
+}
+
+/// A record of a batch.
+pub(crate) struct FoundRecord<'a> {
+    /// As far as the numbers of a damaged file have one.
+    pub(crate) offset: i64,
+    pub(crate) timestamp: i64,
+    pub(crate) record: Record<'a>,
+    /// In an old format, records have checksums: whether it is right, and what it says.
+    pub(crate) seal: Option<(bool, u32)>,
 }
 
 impl Source {
@@ -89,16 +106,14 @@ impl Source {
                 self.name
             )));
         }
-        let size = LOG_OVERHEAD + u64::from(length.unsigned_abs());
+        let size = LOG_OVERHEAD as u64 + u64::from(length.unsigned_abs());
         if position + size > end {
             return Ok(None);
         }
         let magic = start[16].cast_signed();
         if magic < 2 {
-            return Err(Failure::told(format!(
-                "{}: the batch at position {position} has message format {magic}, which Ottla does not read",
-                self.name
-            )));
+            let header = self.old_header(position, length)?;
+            return Ok(Some(FoundBatch { header, magic, position, size }));
         }
         // The numbers are shown as they stand, also where the length or the format cannot be that of a batch.
         let mut bytes = self.read(position, HEADER_LEN)?;
@@ -106,6 +121,31 @@ impl Source {
         bytes[16] = 2;
         let header = BatchHeader::parse(&bytes).map_err(|error| invalid(&error))?;
         Ok(Some(FoundBatch { header, magic, position, size }))
+    }
+
+    /// The message at a position, of which the shortest is as long as what is read here.
+    fn old_header(&self, position: u64, length: i32) -> Done<BatchHeader> {
+        let bytes = self.read(position, OLD_HEADER_LEN)?;
+        let eight = |from: usize| {
+            let mut field = [0; 8];
+            field.copy_from_slice(&bytes[from..from + 8]);
+            i64::from_be_bytes(field)
+        };
+        Ok(BatchHeader {
+            base_offset: eight(0),
+            batch_length: length,
+            partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            crc: u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]),
+            // Codec and timestamp type are where they are today; nothing else is.
+            attributes: Attributes(i16::from(bytes[17] & 0x0f)),
+            last_offset_delta: 0,
+            base_timestamp: NO_TIMESTAMP,
+            max_timestamp: if bytes[16] == 0 { NO_TIMESTAMP } else { eight(18) },
+            producer_id: NO_PRODUCER_ID,
+            producer_epoch: NO_PRODUCER_EPOCH,
+            base_sequence: NO_SEQUENCE,
+            record_count: 0,
+        })
     }
 
     /// All bytes of a batch.
@@ -118,9 +158,26 @@ impl Source {
         &self,
         batch: &FoundBatch,
         codecs: &mut Codecs,
-        each: impl FnMut(&Record<'_>) -> Done,
+        mut each: impl FnMut(&FoundRecord<'_>) -> Done,
     ) -> Done {
         let bytes = self.whole(batch)?;
+        if batch.is_old() {
+            return old_format::records(&bytes, codecs, |old| {
+                let (key, value, headers) = (old.key, old.value, Headers::default());
+                let record = Record { timestamp_delta: 0, offset_delta: 0, key, value, headers, size_in_bytes: 0 };
+                let seal = Some((old.is_valid, old.crc));
+                each(&FoundRecord { offset: old.offset, timestamp: old.timestamp, record, seal })
+            });
+        }
+        let header = &batch.header;
+        let each = |record: &Record<'_>| {
+            each(&FoundRecord {
+                offset: header.base_offset.wrapping_add(i64::from(record.offset_delta)),
+                timestamp: header.record_timestamp(record.timestamp_delta),
+                record: *record,
+                seal: None,
+            })
+        };
         let count = batch.header.record_count;
         let Some(payload) = bytes.get(HEADER_LEN..) else {
             return Err(Failure::told("java.lang.IndexOutOfBoundsException"));
@@ -194,7 +251,7 @@ mod tests {
             };
             position += batch.size;
             let done = source.records(&batch, &mut codecs, |record| {
-                offsets.push(batch.offset_of(record));
+                offsets.push(record.offset);
                 Ok(())
             });
             if let Err(failure) = done {

@@ -6,6 +6,8 @@ mod cluster;
 mod commands;
 mod completion;
 mod log_file;
+mod metrics_table;
+mod old_format;
 mod record_json;
 mod records;
 mod times;

@@ -106,6 +106,7 @@ mod tests {
             key: Some((&b"alice"[..]).into()),
             value: Some(value.into()),
             headers: vec![((&b"source"[..]).into(), Some((&b"web"[..]).into())), ((&b"old"[..]).into(), None)],
+            size_in_bytes: 0,
         }
     }
 

@@ -5,8 +5,9 @@
 //! for idempotence (KIP-98), a batch keeps its sequence; after a batch of an idempotent producer is lost, nothing is sent
 //! until all that is under way has come back and a new epoch was given, since a gap would be refused (KIP-360).
 
+use crate::session::metrics::producer::SentBatch;
 use ottla_machine::Instant;
-use ottla_wire::batch::{BatchBuilder, BatchError, Codecs, Compression, ProducerStamp, RecordHeader};
+use ottla_wire::batch::{BatchBuilder, BatchError, Codecs, Compression, HEADER_LEN, ProducerStamp, RecordHeader};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub struct Batch<T> {
     number: u64,
     base_sequence: Option<i32>,
     pub attempts: u32,
+    /// The most that its largest record could take alone.
+    record_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -132,12 +135,14 @@ impl<T> Batches<T> {
                 number: *numbers,
                 base_sequence: None,
                 attempts: 0,
+                record_bytes_max: 0,
             }
         });
         if let Some(builder) = &mut batch.builder {
             builder.append(record.timestamp_ms, record.key, record.value, record.headers)?;
         }
         batch.tickets.push(ticket);
+        batch.record_bytes_max = batch.record_bytes_max.max(room + HEADER_LEN);
         if batch.size() >= limits.batch_bytes {
             queue.closed.extend(queue.open.take());
         }
@@ -325,6 +330,21 @@ impl<T> Batch<T> {
         self.builder.as_ref().map_or(0, BatchBuilder::record_count)
     }
 
+    /// For the metrics, once it was sealed.
+    #[must_use]
+    pub fn as_sent(&self, now: Instant) -> SentBatch<'_> {
+        let plain = self.builder.as_ref().map_or(0, BatchBuilder::uncompressed_size).saturating_sub(HEADER_LEN);
+        let left = self.bytes.len().saturating_sub(HEADER_LEN);
+        SentBatch {
+            topic: &self.place.0,
+            records: self.tickets.len(),
+            bytes: self.bytes.len(),
+            compression: if plain == 0 { 1.0 } else { left as f64 / plain as f64 },
+            queued_ms: now.saturating_since(self.made).as_millis() as f64,
+            record_bytes_max: self.record_bytes_max,
+        }
+    }
+
     /// Writes the batch's bytes, numbered where an id was given. The builder stays, for another numbering.
     fn seal(&mut self, identity: Identity, next_sequence: &mut i32, codecs: &mut Codecs) -> bool {
         let Some(mut builder) = self.builder.clone() else { return false };
@@ -338,17 +358,27 @@ impl<T> Batch<T> {
     }
 }
 
-/// More than the record can take in a batch.
+/// The most that the fields around key, value and headers take: length, attributes, time and offset.
+const RECORD_OVERHEAD_MAX: usize = 21;
+
+/// The most that the record can take in a batch, as Kafka's producer reckons it.
 fn record_room(record: &NewRecord<'_>) -> usize {
-    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) + 5;
-    let headers: usize = record.headers.iter().map(|header| header.key.len() + 5 + length(header.value)).sum();
-    length(record.key) + length(record.value) + headers + 21
+    let length = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint_len(bytes.len()) + bytes.len());
+    let headers: usize = record.headers.iter().map(|header| length(Some(header.key)) + length(header.value)).sum();
+    let count = varint_len(record.headers.len());
+    RECORD_OVERHEAD_MAX + length(record.key) + length(record.value) + count + headers
+}
+
+/// The bytes of a length, which is written with a sign (zigzag), seven bits a byte.
+fn varint_len(length: usize) -> usize {
+    let bits = usize::BITS - (length << 1).leading_zeros();
+    bits.max(1).div_ceil(7) as usize
 }
 
 /// What a record takes at most when it is alone: compared with `max.request.size`.
 #[must_use]
 pub fn size_upper_bound(record: &NewRecord<'_>) -> usize {
-    ottla_wire::batch::HEADER_LEN + record_room(record)
+    HEADER_LEN + record_room(record)
 }
 
 #[cfg(test)]
@@ -386,6 +416,16 @@ mod tests {
     fn sequence(batch: &Batch<u32>) -> (i64, i16, i32) {
         let header = Read::new(&batch.bytes).next().unwrap().unwrap().header;
         (header.producer_id, header.producer_epoch, header.base_sequence)
+    }
+
+    #[test]
+    fn a_records_size_is_what_kafkas_producer_tells() {
+        let value = [b'x'; 200];
+        let alone = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
+        assert_eq!(size_upper_bound(&alone), 286);
+        let header = RecordHeader { key: b"h", value: None };
+        let more = NewRecord { key: Some(&value[..64]), value: None, headers: &[header], ..alone };
+        assert_eq!(size_upper_bound(&more), 61 + 21 + (2 + 64) + 1 + 1 + (1 + 1) + 1);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct ConsumerRecord {
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
     pub headers: Vec<(Bytes, Option<Bytes>)>,
+    /// What it takes in its batch, before compression.
+    pub size_in_bytes: usize,
 }
 
 impl ConsumerRecord {
@@ -39,6 +41,8 @@ impl ConsumerRecord {
 #[derive(Debug)]
 pub struct Fetched {
     pub place: Place,
+    /// The fetch that brought it, by its number.
+    pub fetch: u64,
     /// From here on records are wanted; a batch may begin earlier.
     pub from_offset: i64,
     pub bytes: Bytes,
@@ -122,6 +126,7 @@ impl Fetched {
                 key: record.key.map(shared),
                 value: record.value.map(shared),
                 headers,
+                size_in_bytes: record.size_in_bytes,
             });
         }
         Ok(())
@@ -183,7 +188,7 @@ mod tests {
     }
 
     fn fetched(bytes: Vec<u8>, from_offset: i64, aborted: Option<Vec<(i64, i64)>>) -> Fetched {
-        Fetched { place: ("t".into(), 0), from_offset, bytes: bytes.into(), aborted, check_crcs: true }
+        Fetched { place: ("t".into(), 0), fetch: 0, from_offset, bytes: bytes.into(), aborted, check_crcs: true }
     }
 
     fn values(fetched: &Fetched) -> Vec<String> {

@@ -5,5 +5,6 @@ pub mod batches;
 pub mod cluster;
 pub mod error_texts;
 pub mod fetched;
+pub mod metrics;
 pub mod partitioner;
 pub mod sticky;

@@ -2,6 +2,7 @@
 //!
 //! A task reads answers and hands each to who waits for it. When the connection ends, everyone who waits hears of it.
 
+use super::meter::NodeMeter;
 use super::reply::Reply;
 use crate::error::{ClientError, Result};
 use bytes::Bytes;
@@ -10,9 +11,12 @@ use ottla_wire::other::RequestHeader;
 use ottla_wire::{ApiKey, Encode, ErrorCode, Request, VersionRange, Writer};
 use rustls::pki_types::ServerName;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf, split};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
@@ -36,10 +40,12 @@ pub(crate) struct Connection {
     versions: BTreeMap<i16, VersionRange>,
     /// What the node said of itself, for those who show it.
     pub(crate) hello: Option<Reply>,
+    /// None where nobody asks for metrics.
+    meter: Option<NodeMeter>,
 }
 
-#[derive(Default)]
 struct Waiting {
+    meter: Option<NodeMeter>,
     next_id: i32,
     /// In the order of their requests.
     answers: VecDeque<(i32, oneshot::Sender<Bytes>)>,
@@ -71,6 +77,7 @@ impl Connection {
         client_id: &str,
         setup: Duration,
         tls: Option<&TlsConnector>,
+        meter: Option<NodeMeter>,
     ) -> Result<Self> {
         let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let unreachable = |why: String| ClientError::Unreachable(name.clone(), why);
@@ -79,6 +86,9 @@ impl Connection {
             Ok(Err(error)) => return Err(unreachable(error.to_string())),
             Err(_) => return Err(unreachable("the connection was not set up in time".into())),
         };
+        if let Some(meter) = &meter {
+            meter.connected();
+        }
         stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
         let (reader, writer): (ReadHalf, WriteHalf) = match tls {
             None => {
@@ -87,7 +97,11 @@ impl Connection {
             }
             Some(tls) => {
                 let server = ServerName::try_from(host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
-                let guarded = match timeout(setup, tls.connect(server, stream)).await {
+                let done = timeout(setup, tls.connect(server, stream)).await;
+                if let Some(meter) = &meter {
+                    meter.authenticated(matches!(done, Ok(Ok(_))));
+                }
+                let guarded = match done {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {
                         return Err(ClientError::Handshake(format!("SSL handshake failed: {name}: {error}")));
@@ -98,8 +112,9 @@ impl Connection {
                 (Box::new(reader), Box::new(writer))
             }
         };
-        let waiting = Arc::new(Mutex::new(Waiting::default()));
-        tokio::spawn(read_answers(reader, Arc::clone(&waiting)));
+        let waiting = Waiting { meter: meter.clone(), next_id: 0, answers: VecDeque::new(), is_closed: false };
+        let waiting = Arc::new(Mutex::new(waiting));
+        tokio::spawn(read_answers(reader, Arc::clone(&waiting), meter.clone()));
         let mut connection = Self {
             name,
             client_id: client_id.to_owned(),
@@ -107,6 +122,7 @@ impl Connection {
             waiting,
             versions: BTreeMap::new(),
             hello: None,
+            meter,
         };
         timeout(setup, connection.learn_versions())
             .await
@@ -139,6 +155,11 @@ impl Connection {
 
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.waiting).is_closed
+    }
+
+    /// How many requests wait for their answers.
+    pub(crate) fn in_flight(&self) -> usize {
+        lock(&self.waiting).answers.len()
     }
 
     /// The newest version of an API that both sides and `wanted` have.
@@ -225,12 +246,18 @@ impl Connection {
             lock(&self.waiting).close();
             return Err(ClientError::Disconnected(self.name.clone()));
         }
+        if let Some(meter) = &self.meter {
+            meter.sent(frame.len());
+        }
         Ok(Pending { receiver, key, version, name: self.name.clone() })
     }
 }
 
 impl Waiting {
     fn close(&mut self) {
+        if let (false, Some(meter)) = (self.is_closed, &self.meter) {
+            meter.closed();
+        }
         self.is_closed = true;
         // Whoever waits sees that the sender is gone.
         self.answers.clear();
@@ -242,9 +269,13 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Until the connection ends, or an answer is not the one that is next.
-async fn read_answers(reader: ReadHalf, waiting: Arc<Mutex<Waiting>>) {
+async fn read_answers(reader: ReadHalf, waiting: Arc<Mutex<Waiting>>, meter: Option<NodeMeter>) {
+    let reader = Counted { reader, meter: meter.clone() };
     let mut reader = BufReader::with_capacity(ANSWER_BYTES_FIRST, reader);
     while let Some(frame) = read_frame(&mut reader).await {
+        if let Some(meter) = &meter {
+            meter.answered();
+        }
         let next = lock(&waiting).answers.pop_front();
         match next {
             Some((id, sender)) if frame.starts_with(&id.to_be_bytes()) => {
@@ -257,7 +288,7 @@ async fn read_answers(reader: ReadHalf, waiting: Arc<Mutex<Waiting>>) {
     lock(&waiting).close();
 }
 
-async fn read_frame(reader: &mut BufReader<ReadHalf>) -> Option<Bytes> {
+async fn read_frame(reader: &mut BufReader<Counted>) -> Option<Bytes> {
     let length = usize::try_from(reader.read_i32().await.ok()?).ok()?;
     if length > ANSWER_BYTES_MAX {
         return None;
@@ -265,4 +296,22 @@ async fn read_frame(reader: &mut BufReader<ReadHalf>) -> Option<Bytes> {
     let mut frame = Vec::with_capacity(length.min(ANSWER_BYTES_FIRST));
     let count = reader.take(length as u64).read_to_end(&mut frame).await.ok()?;
     (count == length).then(|| frame.into())
+}
+
+/// Tells of each read what it brought.
+struct Counted {
+    reader: ReadHalf,
+    meter: Option<NodeMeter>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let polled = Pin::new(&mut self.reader).poll_read(context, into);
+        let count = into.filled().len() - before;
+        if let (true, Some(meter)) = (count > 0, &self.meter) {
+            meter.received(count);
+        }
+        polled
+    }
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 mod connection;
 pub mod consumer;
+mod meter;
 pub mod network;
 pub mod producer;
 pub mod reply;

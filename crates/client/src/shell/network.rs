@@ -1,6 +1,7 @@
 //! The nodes of a cluster: who they are, and a connection to each that is asked something.
 
 use super::connection::{Connection, Pending};
+use super::meter::Meter;
 use super::reply::Reply;
 use super::tls;
 use crate::config::ClientConfig;
@@ -12,7 +13,7 @@ use ottla_wire::{Request, VersionRange};
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -43,9 +44,13 @@ pub fn resolve(config: &ClientConfig) -> Result<()> {
 pub struct Network {
     config: ClientConfig,
     cluster: Mutex<Arc<Cluster>>,
+    /// When it was last learned.
+    learned: Mutex<Option<Instant>>,
     connections: tokio::sync::Mutex<BTreeMap<Peer, Arc<Connection>>>,
     /// Made from the stores with the first connection.
     tls: OnceLock<Result<TlsConnector>>,
+    /// None where nobody asks for metrics.
+    meter: Option<Arc<Meter>>,
 }
 
 /// A node by its id, or by its place among the bootstrap addresses.
@@ -59,7 +64,19 @@ enum Peer {
 impl Network {
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
-        Self { config, cluster: Mutex::default(), connections: tokio::sync::Mutex::default(), tls: OnceLock::new() }
+        Self {
+            config,
+            cluster: Mutex::default(),
+            learned: Mutex::default(),
+            connections: tokio::sync::Mutex::default(),
+            tls: OnceLock::new(),
+            meter: None,
+        }
+    }
+
+    /// One whose connections are counted.
+    pub(crate) fn metered(config: ClientConfig, meter: Arc<Meter>) -> Self {
+        Self { meter: Some(meter), ..Self::new(config) }
     }
 
     pub const fn config(&self) -> &ClientConfig {
@@ -83,7 +100,13 @@ impl Network {
         };
         let cluster = Arc::new(cluster);
         *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&cluster);
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(cluster)
+    }
+
+    /// How long ago metadata was learned; None before the first time.
+    pub(crate) fn metadata_age(&self) -> Option<Duration> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 
     /// Controllers tell of themselves by DescribeCluster (KIP-919).
@@ -197,21 +220,47 @@ impl Network {
             None => None,
             Some(config) => Some(self.tls.get_or_init(|| tls::connector(config)).as_ref().map_err(Clone::clone)?),
         };
-        let opened = Connection::open(host, port, &self.config.client_id, setup, tls).await;
+        let meter = self.meter.as_ref().map(|meter| meter.node(peer.id()));
+        let opened = Connection::open(host, port, &self.config.client_id, setup, tls, meter).await;
         let connection = Arc::new(opened.inspect_err(|_| self.warn(peer, host, port))?);
         connections.insert(peer, Arc::clone(&connection));
         Ok(connection)
     }
 
+    /// A produce or a fetch took so long.
+    pub(crate) fn took(&self, node: i32, millis: f64) {
+        if let Some(meter) = &self.meter {
+            meter.node(node).took(millis);
+        }
+    }
+
+    /// How many connections stand, and how many requests wait for answers on them.
+    pub(crate) async fn load(&self) -> (usize, usize) {
+        let connections = self.connections.lock().await;
+        let open = connections.values().filter(|connection| !connection.is_closed());
+        open.fold((0, 0), |(count, in_flight), connection| (count + 1, in_flight + connection.in_flight()))
+    }
+
     fn warn(&self, peer: Peer, host: &str, port: u16) {
         let id = match peer {
-            Peer::Node(id) | Peer::Coordinator(id) => id,
-            Peer::Bootstrap(place) => -1 - i32::try_from(place).unwrap_or(0),
+            Peer::Coordinator(id) => id,
+            _ => peer.id(),
         };
         tracing::warn!(
             "[{}] Connection to node {id} ({host}:{port}) could not be established. Node may not be available.",
             self.config.client_id
         );
+    }
+}
+
+impl Peer {
+    /// The number that Kafka's clients know it by.
+    fn id(self) -> i32 {
+        match self {
+            Self::Node(id) => id,
+            Self::Bootstrap(place) => -1 - i32::try_from(place).unwrap_or(0),
+            Self::Coordinator(id) => i32::MAX - id,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::cli::{
     say_json, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on_all_cores, resolved};
+use crate::metrics_table;
 use crate::times::Civil;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::shell::consumer::{Consumer, Event};
@@ -37,7 +38,7 @@ const OPTIONS: &[Opt] = &[
     int("socket-buffer-size", "size", "The size of the socket's buffer.").default("2097152"),
     text("consumer.config", "config file", "Deprecated: use --command-config."),
     text("command-config", "config file", "A file of settings for the consumer."),
-    flag("print-metrics", "Print metrics at the end."),
+    flag("print-metrics", "Print the consumer's metrics at the end."),
     flag("show-detailed-stats", "Show a line for each reporting interval."),
     long("timeout", "milliseconds", "The longest wait for a record.").default("10000"),
     long("messages", "count", "Deprecated: use --num-records."),
@@ -59,9 +60,6 @@ fn run(parsed: &Parsed) -> Done {
     if parsed.has("consumer.config") {
         say("Warning: --consumer.config is deprecated. Use --command-config instead.");
     }
-    if parsed.has("print-metrics") {
-        return Err(Failure::told("--print-metrics is not supported yet."));
-    }
     if parsed.value("date-format")? != Some("yyyy-MM-dd HH:mm:ss:SSS") {
         return Err(Failure::told("--date-format: only yyyy-MM-dd HH:mm:ss:SSS is supported"));
     }
@@ -82,6 +80,7 @@ fn run(parsed: &Parsed) -> Done {
         interval: millis("reporting-interval")?,
         is_detailed: parsed.has("show-detailed-stats"),
         as_json: parsed.has("json"),
+        prints_metrics: parsed.has("print-metrics"),
     };
     let mut consumer = Consumer::new(resolved(ConsumerConfig::read(&settings(parsed)?), |config| &config.client)?);
     match (parsed.value("topic")?, parsed.value("include")?) {
@@ -116,6 +115,7 @@ struct Test {
     interval: Duration,
     is_detailed: bool,
     as_json: bool,
+    prints_metrics: bool,
 }
 
 /// What was read up to some moment.
@@ -192,6 +192,9 @@ impl Test {
                 true => say_json(&figures.json("whole", clock::wall().0)),
                 false => say(&format!("{}, {}, {figures}", date(begun_ms), date(clock::wall().0))),
             }
+        }
+        if self.prints_metrics {
+            metrics_table::print(&consumer.metrics().await, self.as_json);
         }
         Ok(consumer.close().await?)
     }

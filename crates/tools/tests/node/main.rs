@@ -13,3 +13,4 @@ mod produce_errors;
 mod quotas;
 mod starts;
 mod stops;
+mod threads;

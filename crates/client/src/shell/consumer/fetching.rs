@@ -4,13 +4,15 @@ use super::{Consumer, Reading};
 use crate::error::{ClientError, Result};
 use crate::session::batches::Place;
 use crate::session::fetched::{ConsumerRecord, Fetched};
+use crate::session::metrics::consumer::Brought;
 use crate::shell::network::Target;
 use crate::shell::reply::Reply;
 use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::api::{FetchRequest, FetchResponse};
 use ottla_wire::{ErrorCode, Message, VersionRange};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A partition is asked again while the answers that wait are fewer than this.
 const BUFFERED_ANSWERS_MAX: usize = 2;
@@ -23,6 +25,17 @@ pub(super) struct Answer {
     generation: u64,
     asked: BTreeMap<Place, i64>,
     reply: Result<Reply>,
+    took_ms: f64,
+}
+
+/// Records that are given out next, all of one partition and one fetch.
+pub(super) struct Ready {
+    place: Place,
+    fetch: u64,
+    records: VecDeque<ConsumerRecord>,
+    /// The offset behind the batches that they came from.
+    behind: i64,
+    given: Brought,
 }
 
 impl Consumer {
@@ -48,9 +61,14 @@ impl Consumer {
                 let versions = VersionRange::new(known.low, BY_NAME);
                 let limit = config.client.request_timeout.max(config.fetch_max_wait * 2);
                 let build = |version| request(&config, &partitions, version);
+                let begun = Instant::now();
                 let reply = network.ask_within(limit, Target::Node(leader), versions, build).await;
+                let took_ms = begun.elapsed().as_millis() as f64;
+                if reply.is_ok() {
+                    network.took(leader, took_ms);
+                }
                 let asked = partitions.into_iter().map(|(place, from, _)| (place, from)).collect();
-                Answer { leader, generation, asked, reply }
+                Answer { leader, generation, asked, reply, took_ms }
             });
         }
     }
@@ -69,7 +87,16 @@ impl Consumer {
             Err(error) => return Err(error),
         };
         let response: FetchResponse<'_> = reply.read()?;
+        let (took_ms, throttle_ms) = (answer.took_ms, response.throttle_time_ms);
+        self.feed(|own, metrics, now| own.answered(metrics, took_ms, throttle_ms, now));
         ClientError::check(response.error_code, None)?;
+        let fetch = self.fetches.begin(
+            response
+                .responses
+                .iter()
+                .flat_map(|topic| topic.partitions.iter().map(|told| (topic.topic.to_string(), told.partition_index))),
+        );
+        let mut without_records: Vec<Place> = Vec::new();
         let mut must_relearn = false;
         for topic in &response.responses {
             for told in &topic.partitions {
@@ -81,6 +108,7 @@ impl Consumer {
                     Some(place) => place.clone(),
                     None => continue,
                 };
+                without_records.push(place.clone());
                 let Some(reading) = self.places.get_mut(&place) else { continue };
                 let from_offset = answer.asked.get(&place).copied().unwrap_or_default();
                 if reading.fetch_from != Some(from_offset) {
@@ -89,7 +117,9 @@ impl Consumer {
                 }
                 match ErrorCode::from_code(told.error_code) {
                     ErrorCode::None => {
-                        reading.end = Some(told.high_watermark);
+                        let is_committed = self.config.is_read_committed;
+                        reading.end = Some(if is_committed { told.last_stable_offset } else { told.high_watermark });
+                        reading.log_start = (told.log_start_offset >= 0).then_some(told.log_start_offset);
                         let Some(records) = &told.records else { continue };
                         if records.is_empty() {
                             continue;
@@ -98,8 +128,10 @@ impl Consumer {
                             let list = told.aborted_transactions.as_deref().unwrap_or_default();
                             list.iter().map(|one| (one.producer_id, one.first_offset)).collect()
                         });
+                        without_records.pop();
                         let fetched = Fetched {
                             place,
+                            fetch,
                             from_offset,
                             bytes: reply.bytes().slice_ref(records.bytes()),
                             aborted,
@@ -124,6 +156,9 @@ impl Consumer {
                 }
             }
         }
+        for place in without_records {
+            self.read_out(fetch, &place, Brought::default());
+        }
         if must_relearn {
             tokio::time::sleep(self.config.client.retry_backoff).await;
             self.relearn().await?;
@@ -133,7 +168,10 @@ impl Consumer {
 
     /// The next records to be given out.
     pub(super) fn take_ready(&mut self) -> Result<Vec<ConsumerRecord>> {
-        while self.ready.is_empty() {
+        let mut ready = loop {
+            if let Some(ready) = self.ready.take() {
+                break ready;
+            }
             let Some(fetched) = self.fetched.pop_front() else { return Ok(Vec::new()) };
             let records = fetched.records(&mut self.codecs).map_err(|error| {
                 ClientError::Failed(format!(
@@ -141,39 +179,71 @@ impl Consumer {
                     fetched.place.0, fetched.place.1, fetched.from_offset
                 ))
             })?;
+            let behind = fetched.next_offset();
             if let Some(reading) = self.places.get_mut(&fetched.place) {
                 reading.buffered = reading.buffered.saturating_sub(1);
                 if records.is_empty() {
                     // Only control records, or aborted ones: they count as read.
-                    reading.position = Some(fetched.next_offset());
+                    reading.position = Some(behind);
                 }
             }
-            self.behind_ready = fetched.next_offset();
-            self.ready = records;
-        }
-        let count = self.ready.len().min(self.config.max_poll_records);
-        let records: Vec<_> = self.ready.drain(..count).collect();
-        for record in &records {
-            let place = (Arc::clone(&record.topic), record.partition);
-            if let Some(reading) = self.places.get_mut(&place) {
-                reading.position = Some(record.offset + 1);
-                reading.leader_epoch = record.leader_epoch;
+            let (place, fetch) = (fetched.place, fetched.fetch);
+            if records.is_empty() {
+                self.read_out(fetch, &place, Brought::default());
+                continue;
             }
-        }
-        if let (true, Some(last)) = (self.ready.is_empty(), records.last())
-            && let Some(reading) = self.places.get_mut(&(Arc::clone(&last.topic), last.partition))
-        {
+            break Ready { place, fetch, records, behind, given: Brought::default() };
+        };
+        let count = ready.records.len().min(self.config.max_poll_records);
+        let records: Vec<_> = ready.records.drain(..count).collect();
+        ready.given.records += records.len();
+        ready.given.bytes += records.iter().map(|record| record.size_in_bytes).sum::<usize>();
+        let is_read = ready.records.is_empty();
+        if let (Some(reading), Some(last)) = (self.places.get_mut(&ready.place), records.last()) {
             // What follows the last record, such as a transaction's mark, is nothing that anybody would be given.
-            reading.position = Some(self.behind_ready);
+            reading.position = Some(if is_read { ready.behind } else { last.offset + 1 });
+            reading.leader_epoch = last.leader_epoch;
+        }
+        self.tell_distance(&ready.place);
+        if is_read {
+            self.read_out(ready.fetch, &ready.place, ready.given);
+        } else {
+            self.ready = Some(ready);
         }
         Ok(records)
     }
 
+    /// How far the partition's readers are from its ends.
+    fn tell_distance(&self, place: &Place) {
+        let Some(reading) = self.places.get(place) else { return };
+        let Some(position) = reading.position else { return };
+        let lag = reading.end.map(|end| (end - position).max(0));
+        let lead = reading.log_start.map(|start| (position - start).max(0));
+        self.feed(|own, metrics, now| own.stands_at(metrics, (&place.0, place.1), lag, lead, now));
+    }
+
+    /// A partition's part of a fetch was given out, or is thrown away.
+    fn read_out(&mut self, fetch: u64, place: &Place, given: Brought) {
+        let Self { fetches, meter, sensors, .. } = self;
+        meter.with(|metrics, now| fetches.read(sensors, metrics, fetch, (&place.0, place.1), given, now));
+    }
+
+    /// Throws away what was fetched of a partition and not given out.
     pub(super) fn forget_fetched(&mut self, place: &Place) {
-        self.fetched.retain(|fetched| fetched.place != *place);
-        self.ready.retain(|record| (&record.topic, record.partition) != (&place.0, place.1));
+        let (gone, kept) = std::mem::take(&mut self.fetched).into_iter().partition(|fetched| fetched.place == *place);
+        self.fetched = kept;
+        self.throw_away(gone);
+        if let Some(ready) = self.ready.take_if(|ready| ready.place == *place) {
+            self.read_out(ready.fetch, place, ready.given);
+        }
         if let Some(reading) = self.places.get_mut(place) {
             *reading = Reading { buffered: 0, ..*reading };
+        }
+    }
+
+    fn throw_away(&mut self, gone: VecDeque<Fetched>) {
+        for fetched in gone {
+            self.read_out(fetched.fetch, &fetched.place, Brought::default());
         }
     }
 }

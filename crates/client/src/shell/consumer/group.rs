@@ -7,6 +7,8 @@ use crate::error::{ClientError, Result};
 use crate::session::assignors::{
     Assignor, Member, Partitions, decode_assignment, decode_subscription, encode_assignment, encode_subscription,
 };
+use crate::session::metrics::consumer::{ConsumerMetrics, Standing};
+use crate::shell::meter::Meter;
 use crate::shell::network::{Network, Target, Topics, Versions};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::join_group_request::JoinGroupRequestProtocol;
@@ -18,7 +20,7 @@ use ottla_wire::api::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI16, Ordering};
+use std::sync::atomic::{AtomicI16, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -37,6 +39,9 @@ pub(super) struct Membership {
     divided: Option<BTreeMap<String, i32>>,
     topics: Vec<String>,
     last_commit: Instant,
+    /// When the round that is under way began, and when the last one ended well, by the metrics' clock.
+    round_begun_ms: i64,
+    last_round_ms: Option<i64>,
 }
 
 /// Who commits.
@@ -62,8 +67,12 @@ struct Heart {
     heard: Arc<Heard>,
 }
 
-#[derive(Default)]
+/// For the time of a heartbeat that was not sent yet.
+const NEVER: i64 = -1;
+
 struct Heard {
+    /// When the last heartbeat was sent, by the metrics' clock.
+    last_ms: AtomicI64,
     /// The error code that ended the heartbeats; 0 while all is well.
     code: AtomicI16,
     changed: Notify,
@@ -81,7 +90,16 @@ impl Membership {
             divided: None,
             topics: Vec::new(),
             last_commit: Instant::now(),
+            round_begun_ms: 0,
+            last_round_ms: None,
         }
+    }
+
+    /// What the metrics tell of it.
+    pub(super) fn stand(&self, standing: &mut Standing, now_ms: i64) {
+        standing.last_rebalance_ms = self.last_round_ms.map(|at| now_ms - at);
+        let last = self.heart.as_ref().map_or(NEVER, |heart| heart.heard.last_ms.load(Ordering::Relaxed));
+        standing.last_heartbeat_ms = (last != NEVER).then(|| now_ms - last);
     }
 
     pub(super) fn group_id(&self) -> &str {
@@ -90,10 +108,6 @@ impl Membership {
 
     pub(super) const fn coordinator(&self) -> Option<i32> {
         self.coordinator
-    }
-
-    pub(super) const fn has_joined(&self) -> bool {
-        self.generation.is_some()
     }
 
     pub(super) fn identity(&self) -> Option<Identity> {
@@ -168,7 +182,7 @@ impl Consumer {
         }
         let commits = self.config.group.as_ref().is_some_and(|group| group.auto_commit.is_some());
         if commits && matches!(why, ErrorCode::None | ErrorCode::RebalanceInProgress) {
-            self.commit().await?;
+            self.commit_given().await?;
         }
         self.drop_assignment();
         let Some(membership) = &mut self.membership else { return Ok(()) };
@@ -185,7 +199,10 @@ impl Consumer {
             member_id: membership.member_id.clone(),
             topics,
             is_pattern: matches!(self.subscription, Subscription::Matching(_)),
+            meter: Arc::clone(&self.meter),
+            sensors: self.sensors,
         };
+        membership.round_begun_ms = self.meter.now_ms();
         membership.joining = Some(tokio::spawn(round.run()));
         Ok(())
     }
@@ -202,7 +219,10 @@ impl Consumer {
         membership.generation = Some(joined.generation);
         membership.divided = joined.divided;
         membership.last_commit = Instant::now();
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(Heard { last_ms: AtomicI64::new(NEVER), code: AtomicI16::new(0), changed: Notify::new() });
+        let now_ms = self.meter.now_ms();
+        let round_ms = (now_ms - membership.round_begun_ms) as f64;
+        membership.last_round_ms = Some(now_ms);
         let task = tokio::spawn(beat(
             Arc::clone(&self.network),
             joined.coordinator,
@@ -210,8 +230,10 @@ impl Consumer {
             joined.member_id,
             joined.generation,
             Arc::clone(&heard),
+            (Arc::clone(&self.meter), self.sensors),
         ));
         membership.heart = Some(Heart { task, heard });
+        self.feed(|own, metrics, now| own.rebalanced(metrics, round_ms, now));
         self.take_assignment(&joined.assigned);
         Ok(())
     }
@@ -265,6 +287,8 @@ struct Round {
     member_id: String,
     topics: Vec<String>,
     is_pattern: bool,
+    meter: Arc<Meter>,
+    sensors: ConsumerMetrics,
 }
 
 impl Round {
@@ -275,6 +299,7 @@ impl Round {
                 Ok(joined) => return Ok(joined),
                 Err(error) => error,
             };
+            self.meter.with(|metrics, now| self.sensors.failed(metrics, now));
             match failed.code() {
                 // Asked to come again under the id that it was given (KIP-394): at once.
                 Some(ErrorCode::MemberIdRequired) => continue,
@@ -289,6 +314,7 @@ impl Round {
 
     async fn attempt(&mut self) -> Result<Joined> {
         let coordinator = self.find_coordinator().await?;
+        let begun = Instant::now();
         let reply = {
             let subscription = encode_subscription(&self.topics, &Partitions::new(), -1)?;
             let build = |version: i16| self.join_request(version, &subscription);
@@ -303,6 +329,7 @@ impl Round {
             self.member_id = response.member_id.to_string();
         }
         ClientError::check(response.error_code, None)?;
+        self.meter.with(|metrics, now| self.sensors.joined(metrics, begun.elapsed().as_millis() as f64, now));
         self.member_id = response.member_id.to_string();
         let mut divided = None;
         let mut assignments = Vec::new();
@@ -331,12 +358,14 @@ impl Round {
         let protocol = chosen.to_owned();
         let build = |version: i16| self.sync_request(version, generation, &protocol, &assignments);
         let limit = self.group.rebalance_timeout + Duration::from_secs(5);
+        let begun = Instant::now();
         let reply = self
             .network
             .ask_within(limit, Target::Coordinator(coordinator), SyncGroupRequest::VERSIONS_ALL, build)
             .await?;
         let synced: SyncGroupResponse<'_> = reply.read()?;
         ClientError::check(synced.error_code, None)?;
+        self.meter.with(|metrics, now| self.sensors.synced(metrics, begun.elapsed().as_millis() as f64, now));
         let assigned = decode_assignment(&synced.assignment)
             .map_err(|error| ClientError::Malformed(self.group.id.clone(), error))?;
         Ok(Joined { coordinator, member_id: self.member_id.clone(), generation, assigned, divided })
@@ -426,6 +455,7 @@ async fn beat(
     member_id: String,
     generation: i32,
     heard: Arc<Heard>,
+    (meter, sensors): (Arc<Meter>, ConsumerMetrics),
 ) {
     let mut last_answer = Instant::now();
     loop {
@@ -437,9 +467,12 @@ async fn beat(
             group_instance_id: group.instance_id.as_deref().filter(|_| version >= 3).map(Into::into),
             ..Default::default()
         };
+        let begun = Instant::now();
+        heard.last_ms.store(meter.now_ms(), Ordering::Relaxed);
         let asked = network.ask(Target::Coordinator(coordinator), HeartbeatRequest::VERSIONS_ALL, request).await;
         let code = asked.and_then(|reply| {
             let response: HeartbeatResponse<'_> = reply.read()?;
+            meter.with(|metrics, now| sensors.heard(metrics, begun.elapsed().as_millis() as f64, now));
             Ok(ErrorCode::from_code(response.error_code))
         });
         match code {

@@ -7,6 +7,7 @@ mod fetching;
 mod group;
 mod positions;
 
+use super::meter::Meter;
 use super::network::{Network, Topics};
 use crate::config::ConsumerConfig;
 use crate::error::{ClientError, Result};
@@ -14,7 +15,10 @@ use crate::session::assignors::Partitions;
 use crate::session::batches::Place;
 use crate::session::cluster::Cluster;
 use crate::session::fetched::{ConsumerRecord, Fetched};
-use fetching::Answer;
+use crate::session::metrics::consumer::{ConsumerMetrics, Fetches, Standing};
+use crate::session::metrics::network::NetworkMetrics;
+use crate::session::metrics::{Metric, Metrics};
+use fetching::{Answer, Ready};
 use group::Membership;
 use ottla_wire::ErrorCode;
 use ottla_wire::batch::Codecs;
@@ -53,9 +57,7 @@ pub struct Consumer {
     places: BTreeMap<Place, Reading>,
     membership: Option<Membership>,
     fetched: VecDeque<Fetched>,
-    ready: VecDeque<ConsumerRecord>,
-    /// The offset behind the batches that `ready` came from.
-    behind_ready: i64,
+    ready: Option<Ready>,
     requests: JoinSet<Answer>,
     /// Leaders that have been asked and have not answered.
     asked: BTreeSet<i32>,
@@ -64,6 +66,11 @@ pub struct Consumer {
     metadata_at: Option<Instant>,
     codecs: Codecs,
     events: VecDeque<Event>,
+    meter: Arc<Meter>,
+    sensors: ConsumerMetrics,
+    fetches: Fetches,
+    /// By the metrics' clock.
+    last_poll_ms: Option<i64>,
 }
 
 /// How far a partition has been read.
@@ -78,8 +85,9 @@ struct Reading {
     buffered: usize,
     /// Where to begin if nothing else is known.
     start: Option<Start>,
-    /// The last offset that anyone can read, as of the last answer.
+    /// The offset behind the last one that can be read, and the log's first, as of the last answer.
     end: Option<i64>,
+    log_start: Option<i64>,
 }
 
 /// Where a partition that was assigned by hand begins.
@@ -94,21 +102,25 @@ impl Consumer {
     /// Must be used within a tokio runtime.
     #[must_use]
     pub fn new(config: ConsumerConfig) -> Self {
+        let meter = Arc::new(Meter::new(&config.client, "consumer"));
         Self {
-            network: Arc::new(Network::new(config.client.clone())),
+            sensors: meter.with(|metrics, _| ConsumerMetrics::new(metrics)),
+            network: Arc::new(Network::metered(config.client.clone(), Arc::clone(&meter))),
             config,
             subscription: Subscription::None,
             places: BTreeMap::new(),
             membership: None,
             fetched: VecDeque::new(),
-            ready: VecDeque::new(),
-            behind_ready: 0,
+            ready: None,
             requests: JoinSet::new(),
             asked: BTreeSet::new(),
             generation: 0,
             metadata_at: None,
             codecs: Codecs::default(),
             events: VecDeque::new(),
+            meter,
+            fetches: Fetches::default(),
+            last_poll_ms: None,
         }
     }
 
@@ -126,6 +138,9 @@ impl Consumer {
     pub fn assign(&mut self, partitions: Vec<(Place, Start)>) {
         self.subscription = Subscription::Assigned;
         self.generation += 1;
+        for ((topic, partition), _) in &partitions {
+            self.feed(|_, metrics, _| ConsumerMetrics::assigned(metrics, (topic, *partition)));
+        }
         self.places = partitions
             .into_iter()
             .map(|(place, start)| (place, Reading { start: Some(start), ..Reading::new() }))
@@ -155,8 +170,44 @@ impl Consumer {
         }
     }
 
+    /// What was measured up to now.
+    pub async fn metrics(&self) -> Vec<Metric> {
+        let (connections, _) = self.network.load().await;
+        let now_ms = self.meter.now_ms();
+        let mut standing = Standing {
+            partitions: self.places.len(),
+            last_poll_ms: self.last_poll_ms.map(|at| now_ms - at),
+            ..Standing::default()
+        };
+        if let Some(membership) = &self.membership {
+            membership.stand(&mut standing, now_ms);
+        }
+        self.meter.with(|metrics, _| {
+            NetworkMetrics::stand(metrics, connections);
+            ConsumerMetrics::stand(metrics, &standing);
+        });
+        self.meter.read()
+    }
+
+    fn feed(&self, feed: impl FnOnce(&ConsumerMetrics, &mut Metrics, i64)) {
+        self.meter.with(|metrics, now| feed(&self.sensors, metrics, now));
+    }
+
     /// The next records, at most `max.poll.records`; none if there are none within `limit`.
     pub async fn poll(&mut self, limit: Duration) -> Result<Vec<ConsumerRecord>> {
+        let begun_ms = self.meter.now_ms();
+        // The first poll comes after no time at all.
+        let since_ms = self.last_poll_ms.replace(begun_ms).map_or(0, |last| begun_ms - last) as f64;
+        self.feed(|own, metrics, now| own.polls(metrics, since_ms, now));
+        let polled = self.poll_within(limit).await;
+        let took_ms = (self.meter.now_ms() - begun_ms) as f64;
+        if took_ms + since_ms > 0.0 {
+            self.feed(|own, metrics, now| own.polled(metrics, took_ms / (took_ms + since_ms), now));
+        }
+        polled
+    }
+
+    async fn poll_within(&mut self, limit: Duration) -> Result<Vec<ConsumerRecord>> {
         let now = Instant::now();
         let deadline = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(86_400));
         loop {
@@ -289,37 +340,39 @@ impl Consumer {
         }
     }
 
-    /// The group has spoken: what was read before is forgotten.
+    /// The group has spoken. What was read before was given up when the round began.
     fn take_assignment(&mut self, assigned: &Partitions) {
-        self.drop_assignment();
         let mut places = Vec::new();
         for (topic, partitions) in assigned {
             let name: Arc<str> = topic.as_str().into();
             for partition in partitions {
                 self.places.insert((Arc::clone(&name), *partition), Reading::new());
+                self.feed(|_, metrics, _| ConsumerMetrics::assigned(metrics, (topic, *partition)));
                 places.push((topic.clone(), *partition));
             }
         }
         self.events.push_back(Event::Assigned(places));
     }
 
+    /// A round begins: all is given up, also where that is nothing yet.
     fn drop_assignment(&mut self) {
         self.generation += 1;
         self.asked.clear();
         self.requests.abort_all();
-        self.fetched.clear();
-        self.ready.clear();
+        let places: Vec<Place> = self.places.keys().cloned().collect();
+        for place in &places {
+            self.forget_fetched(place);
+            self.feed(|_, metrics, _| ConsumerMetrics::revoked(metrics, (&place.0, place.1)));
+        }
         let revoked: Vec<_> = self.places.keys().map(|(topic, partition)| (topic.to_string(), *partition)).collect();
         self.places.clear();
-        if self.membership.as_ref().is_some_and(Membership::has_joined) {
-            self.events.push_back(Event::Revoked(revoked));
-        }
+        self.events.push_back(Event::Revoked(revoked));
     }
 
     /// Commits what was given out, leaves the group, and ends.
     pub async fn close(mut self) -> Result<()> {
         let committed = match self.config.group.as_ref().is_some_and(|group| group.auto_commit.is_some()) {
-            true => self.commit().await,
+            true => self.commit_given().await,
             false => Ok(()),
         };
         self.leave().await;
@@ -329,7 +382,15 @@ impl Consumer {
 
 impl Reading {
     const fn new() -> Self {
-        Self { fetch_from: None, position: None, leader_epoch: None, buffered: 0, start: None, end: None }
+        Self {
+            fetch_from: None,
+            position: None,
+            leader_epoch: None,
+            buffered: 0,
+            start: None,
+            end: None,
+            log_start: None,
+        }
     }
 }
 

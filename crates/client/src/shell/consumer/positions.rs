@@ -17,6 +17,7 @@ use ottla_wire::api::{
 };
 use ottla_wire::{ErrorCode, Message, VersionRange};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 impl Consumer {
     /// Finds where to begin for each partition that does not know it yet.
@@ -212,11 +213,20 @@ impl Consumer {
             (Some(interval), Some(membership)) => membership.commit_is_due(interval),
             _ => false,
         };
-        if is_due { self.commit().await } else { Ok(()) }
+        if is_due { self.commit_given().await } else { Ok(()) }
     }
 
     /// Commits what was given out. A rebalance that overtakes it is not an error: the records will come again.
     pub async fn commit(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let committed = self.commit_given().await;
+        let nanos = begun.elapsed().as_nanos() as f64;
+        self.feed(|own, metrics, now| own.commit_waited(metrics, nanos, now));
+        committed
+    }
+
+    /// [`Consumer::commit`], on the consumer's own account.
+    pub(super) async fn commit_given(&mut self) -> Result<()> {
         let Some(membership) = &self.membership else { return Ok(()) };
         let (Some(coordinator), Some(identity)) = (membership.coordinator(), membership.identity()) else {
             return Ok(());
@@ -255,8 +265,11 @@ impl Consumer {
                 ..Default::default()
             }
         };
+        let begun = Instant::now();
         let code = match self.network.ask(Target::Coordinator(coordinator), versions, request).await {
             Ok(reply) => {
+                let took_ms = begun.elapsed().as_millis() as f64;
+                self.feed(|own, metrics, now| own.committed(metrics, took_ms, now));
                 let response: OffsetCommitResponse<'_> = reply.read()?;
                 let mut codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|one| one.error_code);
                 ErrorCode::from_code(codes.find(|code| *code != 0).unwrap_or(0))

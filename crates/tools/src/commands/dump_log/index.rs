@@ -179,7 +179,7 @@ pub(super) fn dump_times(dump: &mut Dump<'_>, file: &DumpedFile) -> Done {
             Some(batch) if batch.header.last_offset() == entry.offset => {
                 let mut newest = NO_TIMESTAMP;
                 source.records(&batch, &mut codecs, |record| {
-                    newest = newest.max(batch.header.record_timestamp(record.timestamp_delta));
+                    newest = newest.max(record.timestamp);
                     Ok(())
                 })?;
                 if newest != entry.timestamp {

@@ -2,7 +2,8 @@
 
 use super::decoders::Decoders;
 use super::{Done, Dump, DumpedFile, Failure, Line, note};
-use crate::log_file::{FoundBatch, Source};
+use crate::log_file::{FoundBatch, FoundRecord, LOG_OVERHEAD, Source};
+use crate::old_format;
 use ottla_raft::SnapshotId;
 use ottla_wire::batch::{
     BatchHeader, Codecs, ControlRecordType, EndTransactionMarker, HEADER_LEN, NO_SEQUENCE, Record, TimestampType,
@@ -38,16 +39,15 @@ pub(super) fn dump(dump: &mut Dump<'_>, file: &DumpedFile, decoders: &Decoders, 
     let mut position = 0;
     let mut last_offset = -1_i64;
     while let Some(batch) = source.batch_at(position, end)? {
-        let line = batch_line(&source, &batch)?;
-        dump.fields(line)?;
+        batch_line(dump, &source, &batch)?;
         if is_deep {
             source.records(&batch, &mut codecs, |record| {
-                let offset = batch.offset_of(record);
+                let offset = record.offset;
                 if offset != last_offset.wrapping_add(1) {
                     note(&mut dump.gaps, file, (last_offset, offset));
                 }
                 last_offset = offset;
-                dump_record(dump, &batch, record, offset, decoders)
+                dump_record(dump, &batch, record, decoders)
             })?;
         }
         position += batch.size;
@@ -59,22 +59,51 @@ pub(super) fn dump(dump: &mut Dump<'_>, file: &DumpedFile, decoders: &Decoders, 
     Ok(())
 }
 
-const fn timestamp_name(kind: TimestampType) -> &'static str {
-    match kind {
+fn timestamp_name(batch: &FoundBatch) -> &'static str {
+    match batch.header.attributes.timestamp_type() {
+        _ if batch.magic == 0 => "NoTimestampType",
         TimestampType::CreateTime => "CreateTime",
         TimestampType::LogAppendTime => "LogAppendTime",
     }
 }
 
-fn batch_line(source: &Source, batch: &FoundBatch) -> Done<Line> {
+fn batch_line(dump: &mut Dump<'_>, source: &Source, batch: &FoundBatch) -> Done {
     let header = &batch.header;
     let attributes = header.attributes;
     let bytes = source.whole(batch)?;
-    let is_valid = bytes.get(HEADER_LEN..).is_some_and(|records| header.computed_crc(records) == header.crc);
-    let codec = attributes.compression().map_err(|_| {
-        Failure::told(format!("java.lang.IllegalArgumentException: Unknown compression type id: {}", attributes.0 & 7))
-    })?;
-    Ok(Line::default()
+    let is_valid = match batch.is_old() {
+        true => bytes.get(LOG_OVERHEAD..).is_some_and(old_format::is_valid),
+        false => bytes.get(HEADER_LEN..).is_some_and(|records| header.computed_crc(records) == header.crc),
+    };
+    let line = match batch.is_old() {
+        true => Line::default().with("offset", header.base_offset),
+        false => new_line(header),
+    };
+    let Ok(codec) = attributes.compression() else {
+        // Kafka's tool has written so much when it finds out.
+        if !dump.as_json {
+            dump.print(&line.text())?;
+        }
+        return Err(Failure::told(format!(
+            "java.lang.IllegalArgumentException: Unknown compression type id: {}",
+            attributes.0 & 7
+        )));
+    };
+    let line = line
+        .with("position", batch.position)
+        .with(timestamp_name(batch), header.max_timestamp)
+        .with("size", batch.size)
+        .with("magic", batch.magic)
+        .with("compresscodec", codec.name())
+        .with("crc", header.crc)
+        .with("isvalid", is_valid);
+    dump.fields(line)
+}
+
+/// What only today's format has.
+fn new_line(header: &BatchHeader) -> Line {
+    let attributes = header.attributes;
+    Line::default()
         .with("baseOffset", header.base_offset)
         .with("lastOffset", header.last_offset())
         .with("count", header.record_count)
@@ -86,23 +115,17 @@ fn batch_line(source: &Source, batch: &FoundBatch) -> Done<Line> {
         .with("isTransactional", attributes.is_transactional())
         .with("isControl", attributes.is_control())
         .with_maybe("deleteHorizonMs", attributes.has_delete_horizon().then_some(header.base_timestamp))
-        .with("position", batch.position)
-        .with(timestamp_name(attributes.timestamp_type()), header.max_timestamp)
-        .with("size", batch.size)
-        .with("magic", batch.magic)
-        .with("compresscodec", codec.name())
-        .with("crc", header.crc)
-        .with("isvalid", is_valid))
 }
 
-fn dump_record(dump: &mut Dump<'_>, batch: &FoundBatch, record: &Record<'_>, offset: i64, decoders: &Decoders) -> Done {
+fn dump_record(dump: &mut Dump<'_>, batch: &FoundBatch, found: &FoundRecord<'_>, decoders: &Decoders) -> Done {
     let header = &batch.header;
+    let (record, offset) = (&found.record, found.offset);
     let is_bare = dump.parsed.has("skip-record-metadata");
     let is_control = header.attributes.is_control();
     let control = if is_control && !is_bare { Some(Control::read(record)?) } else { None };
     let shows_contents = decoders.print_contents && !is_control;
     if dump.as_json {
-        let mut object = if is_bare { Map::new() } else { record_line(header, record, offset).json() };
+        let mut object = if is_bare { Map::new() } else { record_line(batch, found).json() };
         if let Some(control) = control {
             control.put(&mut object);
         }
@@ -114,7 +137,7 @@ fn dump_record(dump: &mut Dump<'_>, batch: &FoundBatch, record: &Record<'_>, off
         return dump.object(object);
     }
     if !is_bare {
-        dump.print(&format!("| {}", record_line(header, record, offset).text()))?;
+        dump.print(&format!("| {}", record_line(batch, found).text()))?;
     }
     if let Some(control) = control {
         dump.print(&control.text())?;
@@ -133,20 +156,23 @@ fn dump_record(dump: &mut Dump<'_>, batch: &FoundBatch, record: &Record<'_>, off
     dump.line("")
 }
 
-fn record_line(header: &BatchHeader, record: &Record<'_>, offset: i64) -> Line {
+fn record_line(batch: &FoundBatch, found: &FoundRecord<'_>) -> Line {
+    let (header, record) = (&batch.header, &found.record);
     let size = |part: Option<&[u8]>| part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(i64::MAX));
+    let line = Line::default()
+        .with("offset", found.offset)
+        .with(timestamp_name(batch), found.timestamp)
+        .with("keySize", size(record.key))
+        .with("valueSize", size(record.value));
+    if let Some((is_valid, crc)) = found.seal {
+        return line.with("isValid", is_valid).with("crc", crc);
+    }
     let sequence = match header.base_sequence {
         NO_SEQUENCE => NO_SEQUENCE,
         _ => BatchHeader { last_offset_delta: record.offset_delta, ..*header }.last_sequence(),
     };
     let keys: Vec<_> = record.headers.map(|header| String::from_utf8_lossy(header.key).into_owned()).collect();
-    Line::default()
-        .with("offset", offset)
-        .with(timestamp_name(header.attributes.timestamp_type()), header.record_timestamp(record.timestamp_delta))
-        .with("keySize", size(record.key))
-        .with("valueSize", size(record.value))
-        .with("sequence", sequence)
-        .with_list("headerKeys", &keys)
+    line.with("sequence", sequence).with_list("headerKeys", &keys)
 }
 
 /// What a control record says.

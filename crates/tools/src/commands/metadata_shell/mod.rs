@@ -105,8 +105,8 @@ fn load(path: &Path) -> Done<Node> {
             continue;
         }
         source.records(&batch, &mut codecs, |record| {
-            let offset = batch.offset_of(record);
-            match framing::decode(record.value.unwrap_or_default()) {
+            let offset = record.offset;
+            match framing::decode(record.record.value.unwrap_or_default()) {
                 Ok(read) => {
                     if let Err(error) = loader.replay(&read) {
                         complain(&format!("ERROR {error} (offset {offset})"));

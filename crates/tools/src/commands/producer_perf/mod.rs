@@ -7,6 +7,7 @@ use crate::cli::{
     Done, Failure, Group, Opt, ParseError, Parsed, Progress, Style, Tool, convert, flag, int, list, long, say, text,
 };
 use crate::cluster::{block_on_all_cores, resolved};
+use crate::metrics_table;
 use ottla_client::config::{ProducerConfig, Settings};
 use ottla_client::shell::producer::{Producer, ProducerRecord};
 use ottla_io::clock;
@@ -44,7 +45,7 @@ const OPTIONS: &[Opt] = &[
     list("command-property", "PROP-NAME=PROP-VALUE", "Settings of the producer."),
     text("producer.config", "CONFIG-FILE", "Deprecated: use --command-config."),
     text("command-config", "CONFIG-FILE", "A file of settings for the producer."),
-    flag("print-metrics", "Print metrics at the end."),
+    flag("print-metrics", "Print the producer's metrics at the end."),
     text("transactional-id", "TRANSACTIONAL-ID", "The id of a transactional producer."),
     long("transaction-duration-ms", "TRANSACTION-DURATION", "How long each transaction lasts."),
     long("warmup-records", "WARMUP-RECORDS", "How many records are left out of the steady state.").default("0"),
@@ -63,7 +64,7 @@ fn run(parsed: &Parsed) -> Done {
         }
         _ => return Err(Failure::told("--record-size, --payload-file and --payload-monotonic exclude each other")),
     }
-    for later in ["transactional-id", "transaction-duration-ms", "print-metrics"] {
+    for later in ["transactional-id", "transaction-duration-ms"] {
         if parsed.has(later) {
             return Err(Failure::told(format!("--{later} is not supported yet.")));
         }
@@ -91,6 +92,7 @@ fn run(parsed: &Parsed) -> Done {
         throughput,
         payload,
         as_json: parsed.has("json"),
+        prints_metrics: parsed.has("print-metrics"),
     };
     block_on_all_cores(test.run(config))
 }
@@ -122,6 +124,7 @@ struct Test {
     throughput: f64,
     payload: Payload,
     as_json: bool,
+    prints_metrics: bool,
 }
 
 /// What callbacks add to: all records, and those behind the warm-up.
@@ -169,13 +172,19 @@ impl Test {
             progress.show(number + 1);
             self.throttle(begun, number + 1).await;
         }
-        producer.close().await;
+        producer.flush().await;
         progress.end();
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.all.print_total();
-        if let Some(steady) = &mut shared.steady {
-            steady.print_total();
+        {
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.all.print_total();
+            if let Some(steady) = &mut shared.steady {
+                steady.print_total();
+            }
         }
+        if self.prints_metrics {
+            metrics_table::print(&producer.metrics().await, self.as_json);
+        }
+        producer.close().await;
         Ok(())
     }
 

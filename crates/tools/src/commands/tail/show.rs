@@ -72,6 +72,7 @@ mod tests {
             key: Some((&b"alice"[..]).into()),
             value: Some(value.into()),
             headers: vec![((&b"source"[..]).into(), Some((&b"web"[..]).into()))],
+            size_in_bytes: 0,
         }
     }
 

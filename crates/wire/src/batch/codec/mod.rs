@@ -80,6 +80,15 @@ impl Codecs {
         compression: Compression,
         data: &'d [u8],
     ) -> Result<Decompressor<'c, 'd>, BatchError> {
+        self.begin(compression, data, lz4::Header::Checked)
+    }
+
+    fn begin<'c, 'd>(
+        &'c mut self,
+        compression: Compression,
+        data: &'d [u8],
+        header: lz4::Header,
+    ) -> Result<Decompressor<'c, 'd>, BatchError> {
         if self.piece.capacity() > KEPT_BYTES_MAX {
             self.piece = Vec::new();
         }
@@ -88,7 +97,7 @@ impl Codecs {
             Compression::None => State::Plain(data),
             Compression::Gzip => State::Gzip(self.gzip.begin(data)?),
             Compression::Snappy => State::Snappy(snappy::Reader::begin(data)?),
-            Compression::Lz4 => State::Lz4(lz4::Reader::begin(data)?),
+            Compression::Lz4 => State::Lz4(lz4::Reader::begin(data, header)?),
             Compression::Zstd => State::Zstd(self.zstd.begin(data)?),
         };
         Ok(Decompressor { codecs: self, state, position: 0 })
@@ -102,18 +111,19 @@ impl Codecs {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), BatchError> {
-        let mut left = limit;
-        let mut source = self.decompressor(compression, data)?;
-        loop {
-            let piece = source.peek()?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            left = left.checked_sub(piece.len()).ok_or(BatchError::DecompressedTooLarge(limit))?;
-            out.extend_from_slice(piece);
-            let length = piece.len();
-            source.consume(length);
-        }
+        self.decompressor(compression, data)?.all(out, limit)
+    }
+
+    /// As [`Codecs::decompress`], for a message of format 0: the checksum of an LZ4 frame's header is passed over, since it
+    /// was written wrong.
+    pub fn decompress_of_format_0(
+        &mut self,
+        compression: Compression,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), BatchError> {
+        self.begin(compression, data, lz4::Header::Unchecked)?.all(out, limit)
     }
 
     /// Compresses `data` behind what `out` holds, framed as Kafka's clients frame it. Without a level, Kafka's default.
@@ -177,6 +187,21 @@ impl Decompressor<'_, '_> {
     /// Takes off bytes that [`Decompressor::peek`] showed.
     pub fn consume(&mut self, bytes: usize) {
         self.position += bytes;
+    }
+
+    /// Everything, behind what `out` holds.
+    fn all(mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), BatchError> {
+        let mut left = limit;
+        loop {
+            let piece = self.peek()?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            left = left.checked_sub(piece.len()).ok_or(BatchError::DecompressedTooLarge(limit))?;
+            out.extend_from_slice(piece);
+            let length = piece.len();
+            self.consume(length);
+        }
     }
 }
 
