@@ -19,7 +19,7 @@ import (
 )
 
 // A phase that takes longer hangs.
-const phaseTimeMax = 120 * time.Second
+const phaseTimeMax = 10 * time.Minute
 
 type options struct {
 	broker      string
@@ -41,6 +41,7 @@ type phase func(context.Context, options) (figures, error)
 
 var phases = map[string]phase{
 	"topic":   topic,
+	"topics":  topics,
 	"delete":  deleteTopic,
 	"produce": produce,
 	"fetch":   fetch,
@@ -128,6 +129,44 @@ func topic(ctx context.Context, o options) (figures, error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// The most partitions of one topic, and of one request: Kafka takes 10,000 records, of which topics are some.
+const (
+	topicPartitionsMax   = 1000
+	requestPartitionsMax = 9000
+)
+
+// topics makes so many partitions in topics of a thousand, and waits until the last of them takes a record.
+func topics(ctx context.Context, o options) (figures, error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	began := time.Now()
+	var last string
+	of := min(topicPartitionsMax, o.partitions)
+	for made := 0; made < o.partitions; {
+		var names []string
+		for ; made < o.partitions && len(names) < requestPartitionsMax/of; made += of {
+			last = fmt.Sprintf("%s-%d", o.topic, made/of)
+			names = append(names, last)
+		}
+		answers, err := admin.CreateTopics(ctx, int32(of), 1, nil, names...)
+		if err == nil {
+			err = answers.Error()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	found, err := until(ctx, options{broker: o.broker, topic: last, partitions: of})
+	if err != nil {
+		return nil, err
+	}
+	return figures{"seconds": found["acknowledged"] - float64(began.UnixNano())/1e9}, nil
 }
 
 func deleteTopic(ctx context.Context, o options) (figures, error) {

@@ -120,6 +120,10 @@ func (c *raw) create(topic string) error {
 // made if it is not there. The caller starts the node once it has read "ready"; times are of the wall clock, in seconds.
 func first(ctx context.Context, o options) (figures, error) {
 	fmt.Println("ready")
+	return until(ctx, o)
+}
+
+func until(ctx context.Context, o options) (figures, error) {
 	seconds := func() float64 { return float64(time.Now().UnixNano()) / 1e9 }
 	found := figures{}
 	var last error

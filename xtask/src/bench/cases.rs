@@ -32,6 +32,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "restart", run: restart },
 ];
 
+/// Those that take long and are only run where they are named.
+pub(crate) const NAMED_CASES: &[Case] =
+    &[Case { name: "scale", run: super::scale::run }, Case { name: "million", run: super::scale::million }];
+
 /// Records of 1 KiB in a case of large batches.
 const LARGE_RECORDS: usize = 1_000_000;
 const FETCHED_TIMES: usize = 4;

@@ -10,13 +10,14 @@ mod limit;
 mod load;
 mod report;
 mod results;
+mod scale;
 mod slow_disk;
 mod synced;
 mod system;
 
 use crate::compat::{Work, install};
 use anyhow::{Context, Result, bail, ensure};
-use cases::{CASES, Session};
+use cases::{CASES, Case, NAMED_CASES, Session};
 use limit::Limits;
 use results::Results;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,15 @@ struct Options {
     only: Vec<String>,
     systems: Vec<System>,
     rounds: usize,
+}
+
+impl Options {
+    /// All but those that want to be named, or those that are named.
+    fn cases(&self) -> impl Iterator<Item = &'static Case> {
+        let named = |case: &&Case| self.only.iter().any(|name| name == case.name);
+        let all = CASES.iter().filter(move |case| self.only.is_empty() || named(case));
+        all.chain(NAMED_CASES.iter().filter(named))
+    }
 }
 
 /// Where the benchmark's parts are.
@@ -60,9 +70,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
             println!("round {round} of {}: {} {}", options.rounds, program.system.name(), program.version);
             limits.measure(&bench.work)?;
             let mut session = Session::begin(&bench, program, &mut results)?;
-            for case in
-                CASES.iter().filter(|case| options.only.is_empty() || options.only.iter().any(|n| n == case.name))
-            {
+            for case in options.cases() {
                 let ran = (case.run)(&mut session);
                 ran.with_context(|| {
                     format!("{} of {}; see {}", case.name, program.system.name(), bench.work.display())
@@ -94,8 +102,8 @@ fn parse(args: &[String]) -> Result<Options> {
     }
     ensure!(options.rounds > 0, "at least one round");
     for name in &options.only {
-        let names = || CASES.iter().map(|case| case.name).collect::<Vec<_>>().join(", ");
-        ensure!(CASES.iter().any(|case| case.name == name), "unknown case '{name}'; there are: {}", names());
+        let names: Vec<&str> = CASES.iter().chain(NAMED_CASES).map(|case| case.name).collect();
+        ensure!(names.contains(&name.as_str()), "unknown case '{name}'; there are: {}", names.join(", "));
     }
     Ok(options)
 }
@@ -133,6 +141,13 @@ mod tests {
         assert_eq!(options.only, ["produce", "fetch"]);
         assert_eq!(options.systems, [System::Ottla]);
         assert_eq!(options.rounds, 5);
+    }
+
+    #[test]
+    fn what_takes_long_is_run_where_it_is_named() {
+        let names = |line: &str| parse(&words(line)).unwrap().cases().map(|case| case.name).collect::<Vec<_>>();
+        assert!(!names("").contains(&"scale"));
+        assert_eq!(names("--only scale,small"), ["small", "scale"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const STOP_TIME_MAX: Duration = Duration::from_secs(60);
+const STOP_TIME_MAX: Duration = Duration::from_secs(180);
 const CLUSTER_ID: &str = "Y29tcGF0LWNvbXBhdC1jbw";
 /// Of `/proc/PID/stat`: USER_HZ, which is the same on every Linux machine.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -161,6 +161,18 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         let kib = line.and_then(|line| line.split_whitespace().next()).context("no such field")?;
         Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.0.id())).context("the node is gone")?.count())
+    }
+
+    /// Ends the process without asking it.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
     }
 
     /// Asks the process to end, and waits until it has.

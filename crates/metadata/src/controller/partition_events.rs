@@ -20,19 +20,21 @@ pub(super) enum Event {
 impl Controller<'_> {
     /// The changes that an event brings to the partitions it concerns.
     pub(super) fn partition_changes(&self, event: Event) -> Vec<VersionedRecord> {
-        let mut records = Vec::new();
+        let is_concerned = |partition: &Partition| match event {
+            Event::Removed(id) => partition.isr.contains(&id),
+            Event::Added(_) => partition.leader == NO_LEADER,
+            Event::UncleanShutdown(id) => {
+                partition.isr.contains(&id) || partition.eligible_leader_replicas.contains(&id)
+            }
+        };
+        let partitions = |topic: &Topic| topic.partitions.values().filter(|partition| is_concerned(partition)).count();
+        // There may be a million, and to grow up to there would hold them twice.
+        let mut records = Vec::with_capacity(self.image.topics.iter().map(|topic| partitions(topic)).sum());
         let version = self.image.record_versions().partition();
         for topic in self.image.topics.iter() {
             let election = self.allowed_election(topic);
-            for (index, partition) in &topic.partitions {
-                let concerned = match event {
-                    Event::Removed(id) => partition.isr.contains(&id),
-                    Event::Added(_) => partition.leader == NO_LEADER,
-                    Event::UncleanShutdown(id) => {
-                        partition.isr.contains(&id) || partition.eligible_leader_replicas.contains(&id)
-                    }
-                };
-                if concerned && let Some(record) = self.after(topic, *index, partition, event, election) {
+            for (index, partition) in topic.partitions.iter().filter(|(_, partition)| is_concerned(partition)) {
+                if let Some(record) = self.after(topic, *index, partition, event, election) {
                     records.push((record.into(), version));
                 }
             }
