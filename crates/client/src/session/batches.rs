@@ -12,6 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod divide;
+#[cfg(test)]
+mod tests;
+
 /// A topic and a partition of it; the name is shared by all who mention it.
 pub type Place = (Arc<str>, i32);
 
@@ -29,6 +33,16 @@ pub struct Limits {
     pub delivery_timeout: Duration,
     pub retries_max: u32,
     pub is_idempotent: bool,
+}
+
+impl Limits {
+    fn builder(&self) -> BatchBuilder {
+        let builder = BatchBuilder::new(0).compression(self.compression);
+        match self.compression_level {
+            Some(level) => builder.compression_level(level),
+            None => builder,
+        }
+    }
 }
 
 /// A record to be sent.
@@ -49,7 +63,8 @@ pub struct Batch<T> {
     pub tickets: Vec<T>,
     builder: Option<BatchBuilder>,
     made: Instant,
-    number: u64,
+    /// Counted up; and the place of the first record in the batch that was made, where that was divided.
+    number: (u64, usize),
     base_sequence: Option<i32>,
     pub attempts: u32,
     /// The most that its largest record could take alone.
@@ -62,6 +77,11 @@ struct Queue<T> {
     closed: VecDeque<Batch<T>>,
     in_flight: usize,
     next_sequence: i32,
+    /// The sequence behind the last batch that the broker has.
+    acknowledged: i32,
+    /// The broker has one under today's id. Before, it would take any sequence for the first, and one that overtook a batch
+    /// that came back would make the rest out of order for good.
+    is_known: bool,
     /// Nothing is sent before; after a failure.
     not_before: Instant,
     /// Batches came back: until they are through, one at a time is under way.
@@ -122,17 +142,13 @@ impl<T> Batches<T> {
         let numbers = &mut self.numbers;
         let batch = queue.open.get_or_insert_with(|| {
             *numbers += 1;
-            let mut builder = BatchBuilder::new(0).compression(limits.compression);
-            if let Some(level) = limits.compression_level {
-                builder = builder.compression_level(level);
-            }
             Batch {
                 place: place.clone(),
                 bytes: Vec::new(),
                 tickets: Vec::new(),
-                builder: Some(builder),
+                builder: Some(limits.builder()),
                 made: now,
-                number: *numbers,
+                number: (*numbers, 0),
                 base_sequence: None,
                 attempts: 0,
                 record_bytes_max: 0,
@@ -160,6 +176,8 @@ impl<T> Batches<T> {
         self.identity = Identity::Given { producer_id, producer_epoch };
         for queue in self.queues.values_mut() {
             queue.next_sequence = 0;
+            queue.acknowledged = 0;
+            queue.is_known = false;
             for batch in &mut queue.closed {
                 batch.base_sequence = None;
                 batch.bytes.clear();
@@ -182,8 +200,11 @@ impl<T> Batches<T> {
         let mut batches: Vec<Batch<T>> = Vec::new();
         let mut bytes = 0;
         for (place, queue) in &mut self.queues {
-            let in_flight_max = if queue.retrying > 0 { 1 } else { self.limits.in_flight_max };
-            if queue.in_flight >= in_flight_max || now < queue.not_before || !is_ready(place) {
+            if queue.in_flight >= queue.in_flight_max(&self.limits)
+                || now < queue.not_before
+                || queue.is_held()
+                || !is_ready(place)
+            {
                 continue;
             }
             if queue.closed.is_empty() && queue.is_due(now, self.limits.linger, self.is_flushing) {
@@ -207,10 +228,12 @@ impl<T> Batches<T> {
     }
 
     /// The broker has it.
-    pub fn acknowledged(&mut self, place: &Place) {
-        self.returned(place);
-        if let Some(queue) = self.queues.get_mut(place) {
+    pub fn acknowledged(&mut self, batch: &Batch<T>) {
+        self.returned(&batch.place);
+        if let Some(queue) = self.queues.get_mut(&batch.place) {
             queue.retrying = queue.retrying.saturating_sub(1);
+            queue.is_known = true;
+            queue.acknowledged = batch.base_sequence.map_or(0, |sequence| after(sequence, batch.count()));
         }
     }
 
@@ -243,6 +266,28 @@ impl<T> Batches<T> {
             queue.closed.insert(at, batch);
         }
         None
+    }
+
+    /// A batch came back for being larger than the broker takes: its records leave again in smaller ones, in their order
+    /// (KIP-126). Gives the batch back if it cannot be divided.
+    pub fn split(&mut self, batch: Batch<T>) -> Option<Batch<T>> {
+        let Some(builders) = batch.builders(&self.limits) else { return Some(batch) };
+        self.returned(&batch.place);
+        if let Some(queue) = self.queues.get_mut(&batch.place) {
+            let at = queue.closed.iter().position(|other| other.number > batch.number).unwrap_or(queue.closed.len());
+            for (part, at) in batch.divide(builders).into_iter().zip(at..) {
+                queue.closed.insert(at, part);
+            }
+        }
+        None
+    }
+
+    /// Whether the broker lacks something that comes before this batch, so that it had to refuse it as out of order: it is to
+    /// be sent again, and not lost.
+    #[must_use]
+    pub fn is_ahead(&self, batch: &Batch<T>) -> bool {
+        let queue = self.queues.get(&batch.place);
+        queue.zip(batch.base_sequence).is_some_and(|(queue, sequence)| sequence != queue.acknowledged)
     }
 
     /// Batches that have waited longer than they may without being sent.
@@ -280,7 +325,8 @@ impl<T> Batches<T> {
             let open = queue.open.as_ref().map(|batch| batch.made + self.limits.linger);
             closed.into_iter().chain(open).min()
         };
-        self.queues.values().filter(|queue| queue.in_flight < self.limits.in_flight_max).filter_map(due).min()
+        let may_send = |queue: &&Queue<T>| queue.in_flight < queue.in_flight_max(&self.limits) && !queue.is_held();
+        self.queues.values().filter(may_send).filter_map(due).min()
     }
 
     /// Whether nothing waits and nothing is under way.
@@ -309,6 +355,8 @@ impl<T> Default for Queue<T> {
             closed: VecDeque::new(),
             in_flight: 0,
             next_sequence: 0,
+            acknowledged: 0,
+            is_known: false,
             not_before: Instant(0),
             retrying: 0,
         }
@@ -316,6 +364,18 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
+    fn in_flight_max(&self, limits: &Limits) -> usize {
+        let is_alone = self.retrying > 0 || (limits.is_idempotent && !self.is_known);
+        if is_alone { 1 } else { limits.in_flight_max }
+    }
+
+    /// Whether its next batch was numbered before, and the broker lacks something that comes before it: if that were
+    /// overtaken, it would be refused; or not, where the broker does not know this producer yet, and the rest be lost.
+    fn is_held(&self) -> bool {
+        let next = self.closed.front().and_then(|batch| batch.base_sequence);
+        next.is_some_and(|sequence| sequence != self.acknowledged)
+    }
+
     fn is_due(&self, now: Instant, linger: Duration, is_flushing: bool) -> bool {
         self.open.as_ref().is_some_and(|batch| is_flushing || now.saturating_since(batch.made) >= linger)
     }
@@ -350,12 +410,16 @@ impl<T> Batch<T> {
         let Some(mut builder) = self.builder.clone() else { return false };
         if let Identity::Given { producer_id, producer_epoch } = identity {
             let base_sequence = *self.base_sequence.get_or_insert(*next_sequence);
-            // Sequences go round after i32::MAX (KIP-98).
-            *next_sequence = base_sequence.wrapping_add(builder.record_count()) & i32::MAX;
+            *next_sequence = after(base_sequence, builder.record_count());
             builder = builder.producer(ProducerStamp { producer_id, producer_epoch, base_sequence });
         }
         builder.build(codecs, &mut self.bytes).is_ok()
     }
+}
+
+/// The sequence behind so many records. Sequences go round after `i32::MAX` (KIP-98).
+const fn after(sequence: i32, records: i32) -> i32 {
+    sequence.wrapping_add(records) & i32::MAX
 }
 
 /// The most that the fields around key, value and headers take: length, attributes, time and offset.
@@ -379,116 +443,4 @@ fn varint_len(length: usize) -> usize {
 #[must_use]
 pub fn size_upper_bound(record: &NewRecord<'_>) -> usize {
     HEADER_LEN + record_room(record)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ottla_wire::batch::Batches as Read;
-
-    fn limits() -> Limits {
-        Limits {
-            batch_bytes: 200,
-            linger: Duration::from_millis(5),
-            compression: Compression::None,
-            compression_level: None,
-            in_flight_max: 5,
-            delivery_timeout: Duration::from_secs(120),
-            retries_max: u32::MAX,
-            is_idempotent: true,
-        }
-    }
-
-    fn place() -> Place {
-        ("orders".into(), 0)
-    }
-
-    fn put(batches: &mut Batches<u32>, now: u64, ticket: u32) {
-        let value = [b'x'; 60];
-        let record = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
-        batches.append(Instant::from_millis(now), &place(), record, ticket).unwrap();
-    }
-
-    fn drain(batches: &mut Batches<u32>, now: u64) -> Vec<Batch<u32>> {
-        batches.drain(Instant::from_millis(now), 1 << 20, &mut Codecs::default(), |_| true)
-    }
-
-    fn sequence(batch: &Batch<u32>) -> (i64, i16, i32) {
-        let header = Read::new(&batch.bytes).next().unwrap().unwrap().header;
-        (header.producer_id, header.producer_epoch, header.base_sequence)
-    }
-
-    #[test]
-    fn a_records_size_is_what_kafkas_producer_tells() {
-        let value = [b'x'; 200];
-        let alone = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
-        assert_eq!(size_upper_bound(&alone), 286);
-        let header = RecordHeader { key: b"h", value: None };
-        let more = NewRecord { key: Some(&value[..64]), value: None, headers: &[header], ..alone };
-        assert_eq!(size_upper_bound(&more), 61 + 21 + (2 + 64) + 1 + 1 + (1 + 1) + 1);
-    }
-
-    #[test]
-    fn an_unfilled_batch_waits_for_its_linger() {
-        let mut batches = Batches::new(limits());
-        batches.identify(7, 0);
-        put(&mut batches, 0, 1);
-        assert!(drain(&mut batches, 4).is_empty());
-        assert_eq!(batches.poll_timeout(), Some(Instant::from_millis(5)));
-        assert_eq!(drain(&mut batches, 5)[0].tickets, [1]);
-    }
-
-    #[test]
-    fn who_sends_is_told_of_a_batch_that_begins_and_of_one_that_is_full() {
-        let mut batches = Batches::new(Limits { batch_bytes: 300, ..limits() });
-        let value = [b'x'; 60];
-        let record = NewRecord { timestamp_ms: 0, key: None, value: Some(&value), headers: &[] };
-        let mut append = || batches.append(Instant(0), &place(), record, 0).unwrap();
-        // The fourth does not fit any more: its batch begins, and the one before is complete.
-        assert_eq!([append(), append(), append(), append()], [true, false, false, true]);
-    }
-
-    #[test]
-    fn nothing_leaves_before_an_id_is_given() {
-        let mut batches = Batches::new(limits());
-        put(&mut batches, 0, 1);
-        assert!(batches.wants_identity());
-        assert!(drain(&mut batches, 9).is_empty());
-        batches.identify(7, 3);
-        assert_eq!(sequence(&drain(&mut batches, 9)[0]), (7, 3, 0));
-    }
-
-    #[test]
-    fn batches_that_come_back_leave_again_in_their_order() {
-        let mut batches = Batches::new(limits());
-        batches.identify(7, 0);
-        (0..6).for_each(|ticket| put(&mut batches, 0, ticket));
-        let first = drain(&mut batches, 9).remove(0);
-        let second = drain(&mut batches, 9).remove(0);
-        let pause = Duration::from_millis(100);
-        assert!(batches.failed(Instant::from_millis(10), second, true, pause).is_none());
-        assert!(batches.failed(Instant::from_millis(10), first, true, pause).is_none());
-        assert!(drain(&mut batches, 50).is_empty(), "not before the pause is over");
-        let again = drain(&mut batches, 110).remove(0);
-        assert_eq!((sequence(&again), again.tickets[0]), ((7, 0, 0), 0));
-        assert!(drain(&mut batches, 110).is_empty(), "one at a time until the retried are through");
-        batches.acknowledged(&place());
-        assert_eq!(sequence(&drain(&mut batches, 110)[0]), (7, 0, 1));
-    }
-
-    #[test]
-    fn after_a_loss_all_begins_again_with_a_new_epoch() {
-        let mut batches = Batches::new(limits());
-        batches.identify(7, 0);
-        (0..6).for_each(|ticket| put(&mut batches, 0, ticket));
-        let first = drain(&mut batches, 9).remove(0);
-        let second = drain(&mut batches, 9).remove(0);
-        assert!(batches.failed(Instant::from_millis(10), first, false, Duration::ZERO).is_some());
-        assert!(drain(&mut batches, 10).is_empty());
-        assert!(!batches.wants_identity(), "one is still under way");
-        batches.failed(Instant::from_millis(10), second, true, Duration::ZERO);
-        assert!(batches.wants_identity());
-        batches.identify(7, 1);
-        assert_eq!(sequence(&drain(&mut batches, 11)[0]), (7, 1, 0));
-    }
 }

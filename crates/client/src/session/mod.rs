@@ -4,6 +4,7 @@ pub mod assignors;
 pub mod batches;
 pub mod cluster;
 pub mod error_texts;
+pub mod fetch_session;
 pub mod fetched;
 pub mod metrics;
 pub mod partitioner;

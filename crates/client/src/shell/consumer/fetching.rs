@@ -1,23 +1,29 @@
 //! Fetching: one request at a time to each leader, for its partitions that have little left to give out.
 
 use super::{Consumer, Reading};
+use crate::config::ConsumerConfig;
 use crate::error::{ClientError, Result};
 use crate::session::batches::Place;
+use crate::session::fetch_session::{Asked, Verdict, Wanted};
 use crate::session::fetched::{ConsumerRecord, Fetched};
 use crate::session::metrics::consumer::Brought;
 use crate::shell::network::Target;
 use crate::shell::reply::Reply;
-use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic};
+use ottla_wire::api::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use ottla_wire::api::{FetchRequest, FetchResponse};
 use ottla_wire::{ErrorCode, Message, VersionRange};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// A partition is asked again while the answers that wait are fewer than this.
 const BUFFERED_ANSWERS_MAX: usize = 2;
 /// The last version that names topics.
 const BY_NAME: i16 = 12;
+
+/// How long a closing consumer waits for a broker to hear of it.
+const END_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What a leader answered, and to what.
 pub(super) struct Answer {
@@ -42,17 +48,22 @@ impl Consumer {
     /// Asks each leader that is not busy for what may be wanted next.
     pub(super) fn send_fetches(&mut self) {
         let cluster = self.network.cluster();
-        let mut by_leader: BTreeMap<i32, Vec<(Place, i64, i32)>> = BTreeMap::new();
+        let mut by_leader: BTreeMap<i32, BTreeMap<Place, Wanted>> = BTreeMap::new();
         for (place, reading) in &self.places {
             let (Some(from), Some((leader, epoch))) = (reading.fetch_from, cluster.leader(&place.0, place.1)) else {
                 continue;
             };
             if reading.buffered < BUFFERED_ANSWERS_MAX && !self.asked.contains(&leader) {
-                by_leader.entry(leader).or_default().push((place.clone(), from, epoch));
+                let bytes_max = self.config.max_partition_fetch_bytes;
+                let wanted = Wanted { offset: from, leader_epoch: epoch, bytes_max };
+                by_leader.entry(leader).or_default().insert(place.clone(), wanted);
             }
         }
-        for (leader, partitions) in by_leader {
+        for (leader, wanted) in by_leader {
             self.asked.insert(leader);
+            // A session remembers: what is not named is asked for all the same.
+            let asked = wanted.iter().map(|(place, wanted)| (place.clone(), wanted.offset)).collect();
+            let request_of = self.sessions.entry(leader).or_default().next(wanted);
             let network = Arc::clone(&self.network);
             let config = self.config.clone();
             let generation = self.generation;
@@ -60,14 +71,13 @@ impl Consumer {
                 let known = <FetchRequest<'static> as Message>::VERSIONS;
                 let versions = VersionRange::new(known.low, BY_NAME);
                 let limit = config.client.request_timeout.max(config.fetch_max_wait * 2);
-                let build = |version| request(&config, &partitions, version);
+                let build = |version| request(&config, &request_of, version);
                 let begun = Instant::now();
                 let reply = network.ask_within(limit, Target::Node(leader), versions, build).await;
                 let took_ms = begun.elapsed().as_millis() as f64;
                 if reply.is_ok() {
                     network.took(leader, took_ms);
                 }
-                let asked = partitions.into_iter().map(|(place, from, _)| (place, from)).collect();
                 Answer { leader, generation, asked, reply, took_ms }
             });
         }
@@ -81,6 +91,7 @@ impl Consumer {
         let reply = match answer.reply {
             Ok(reply) => reply,
             Err(error) if error.is_transient() || matches!(error, ClientError::TimedOut(_)) => {
+                self.sessions.entry(answer.leader).or_default().failed();
                 tokio::time::sleep(self.config.client.retry_backoff).await;
                 return self.relearn().await;
             }
@@ -89,7 +100,24 @@ impl Consumer {
         let response: FetchResponse<'_> = reply.read()?;
         let (took_ms, throttle_ms) = (answer.took_ms, response.throttle_time_ms);
         self.feed(|own, metrics, now| own.answered(metrics, took_ms, throttle_ms, now));
-        ClientError::check(response.error_code, None)?;
+        let partitions = response
+            .responses
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|told| (&*topic.topic, told.partition_index)));
+        let error = ErrorCode::from_code(response.error_code);
+        let session = self.sessions.entry(answer.leader).or_default();
+        let verdict = session.answered(error, response.session_id, &partitions.collect());
+        match (verdict, error) {
+            (Verdict::Take, _) => {}
+            (
+                Verdict::Again,
+                ErrorCode::None
+                | ErrorCode::FetchSessionIdNotFound
+                | ErrorCode::InvalidFetchSessionEpoch
+                | ErrorCode::FetchSessionTopicIdError,
+            ) => return Ok(()),
+            (Verdict::Again, error) => return Err(error.into()),
+        }
         let fetch = self.fetches.begin(
             response
                 .responses
@@ -228,6 +256,27 @@ impl Consumer {
         meter.with(|metrics, now| fetches.read(sensors, metrics, fetch, (&place.0, place.1), given, now));
     }
 
+    /// Requests that are under way are given up: what the brokers have made of them is not known.
+    pub(super) fn give_up_fetches(&mut self) {
+        self.requests.abort_all();
+        for leader in std::mem::take(&mut self.asked) {
+            self.sessions.entry(leader).or_default().failed();
+        }
+    }
+
+    /// Tells the brokers that they need not remember anything, as far as they can be told now.
+    pub(super) async fn end_sessions(&mut self) {
+        self.give_up_fetches();
+        let known = <FetchRequest<'static> as Message>::VERSIONS;
+        let versions = VersionRange::new(known.low, BY_NAME);
+        for (leader, session) in std::mem::take(&mut self.sessions) {
+            let Some(last) = session.last() else { continue };
+            let build = |version| FetchRequest { max_wait_ms: 0, ..request(&self.config, &last, version) };
+            // Else it forgets by itself, later.
+            let _ = self.network.ask_within(END_WAIT_MAX, Target::Node(leader), versions, build).await;
+        }
+    }
+
     /// Throws away what was fetched of a partition and not given out.
     pub(super) fn forget_fetched(&mut self, place: &Place) {
         let (gone, kept) = std::mem::take(&mut self.fetched).into_iter().partition(|fetched| fetched.place == *place);
@@ -248,25 +297,32 @@ impl Consumer {
     }
 }
 
-fn request<'a>(
-    config: &crate::config::ConsumerConfig,
-    partitions: &'a [(Place, i64, i32)],
-    version: i16,
-) -> FetchRequest<'a> {
+fn request<'a>(config: &ConsumerConfig, asked: &'a Asked, version: i16) -> FetchRequest<'a> {
     let mut topics: Vec<FetchTopic<'a>> = Vec::new();
-    for ((topic, partition), from, epoch) in partitions {
+    for ((topic, partition), wanted) in &asked.partitions {
         let wanted = FetchPartition {
             partition: *partition,
-            current_leader_epoch: if version >= 9 { *epoch } else { -1 },
-            fetch_offset: *from,
+            current_leader_epoch: if version >= 9 { wanted.leader_epoch } else { -1 },
+            fetch_offset: wanted.offset,
             last_fetched_epoch: -1,
             log_start_offset: -1,
-            partition_max_bytes: config.max_partition_fetch_bytes,
+            partition_max_bytes: wanted.bytes_max,
             ..Default::default()
         };
         match topics.last_mut() {
             Some(last) if last.topic == **topic => last.partitions.push(wanted),
             _ => topics.push(FetchTopic { topic: (&**topic).into(), partitions: vec![wanted], ..Default::default() }),
+        }
+    }
+    let mut forgotten: Vec<ForgottenTopic<'a>> = Vec::new();
+    for (topic, partition) in &asked.forgotten {
+        match forgotten.last_mut() {
+            Some(last) if last.topic == **topic => last.partitions.push(*partition),
+            _ => forgotten.push(ForgottenTopic {
+                topic: (&**topic).into(),
+                partitions: vec![*partition],
+                ..Default::default()
+            }),
         }
     }
     FetchRequest {
@@ -275,10 +331,11 @@ fn request<'a>(
         min_bytes: config.fetch_min_bytes,
         max_bytes: config.fetch_max_bytes,
         isolation_level: i8::from(config.is_read_committed),
-        // No session (KIP-227): each request names all that it wants.
-        session_id: 0,
-        session_epoch: -1,
+        // Before version 7 there are no sessions, and each request is a full one.
+        session_id: if version >= 7 { asked.session_id } else { 0 },
+        session_epoch: if version >= 7 { asked.session_epoch } else { -1 },
         topics,
+        forgotten_topics_data: forgotten,
         ..Default::default()
     }
 }

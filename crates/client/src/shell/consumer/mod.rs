@@ -14,6 +14,7 @@ use crate::error::{ClientError, Result};
 use crate::session::assignors::Partitions;
 use crate::session::batches::Place;
 use crate::session::cluster::Cluster;
+use crate::session::fetch_session::FetchSession;
 use crate::session::fetched::{ConsumerRecord, Fetched};
 use crate::session::metrics::consumer::{ConsumerMetrics, Fetches, Standing};
 use crate::session::metrics::network::NetworkMetrics;
@@ -61,6 +62,8 @@ pub struct Consumer {
     requests: JoinSet<Answer>,
     /// Leaders that have been asked and have not answered.
     asked: BTreeSet<i32>,
+    /// By leader.
+    sessions: BTreeMap<i32, FetchSession>,
     /// Counted up with each assignment: an answer to an older one is thrown away.
     generation: u64,
     metadata_at: Option<Instant>,
@@ -114,6 +117,7 @@ impl Consumer {
             ready: None,
             requests: JoinSet::new(),
             asked: BTreeSet::new(),
+            sessions: BTreeMap::new(),
             generation: 0,
             metadata_at: None,
             codecs: Codecs::default(),
@@ -138,6 +142,7 @@ impl Consumer {
     pub fn assign(&mut self, partitions: Vec<(Place, Start)>) {
         self.subscription = Subscription::Assigned;
         self.generation += 1;
+        self.give_up_fetches();
         for ((topic, partition), _) in &partitions {
             self.feed(|_, metrics, _| ConsumerMetrics::assigned(metrics, (topic, *partition)));
         }
@@ -357,8 +362,7 @@ impl Consumer {
     /// A round begins: all is given up, also where that is nothing yet.
     fn drop_assignment(&mut self) {
         self.generation += 1;
-        self.asked.clear();
-        self.requests.abort_all();
+        self.give_up_fetches();
         let places: Vec<Place> = self.places.keys().cloned().collect();
         for place in &places {
             self.forget_fetched(place);
@@ -376,6 +380,7 @@ impl Consumer {
             false => Ok(()),
         };
         self.leave().await;
+        self.end_sessions().await;
         committed
     }
 }

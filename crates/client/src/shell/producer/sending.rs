@@ -161,7 +161,7 @@ impl Shared {
             }
             Ok(None) => {
                 for batch in batches {
-                    self.lock().batches.acknowledged(&batch.place);
+                    self.lock().batches.acknowledged(&batch);
                     self.tell(batch, &Ok(None));
                 }
             }
@@ -188,16 +188,25 @@ impl Shared {
             };
             match result {
                 Ok(placed) => {
-                    self.lock().batches.acknowledged(&batch.place);
+                    self.lock().batches.acknowledged(&batch);
                     self.tell(batch, &Ok(Some(placed)));
                 }
                 // The broker has had it before (KIP-98).
                 Err(error) if error.code() == Some(ErrorCode::DuplicateSequenceNumber) => {
-                    self.lock().batches.acknowledged(&batch.place);
+                    self.lock().batches.acknowledged(&batch);
                     self.tell(batch, &Ok(None));
                 }
                 Err(error) => {
-                    let is_transient = may_be_sent_again(&error);
+                    let batch = match error.code() {
+                        Some(ErrorCode::MessageTooLarge) => match self.split(batch, &error) {
+                            None => continue,
+                            Some(batch) => batch,
+                        },
+                        _ => batch,
+                    };
+                    let is_ahead = error.code() == Some(ErrorCode::OutOfOrderSequenceNumber)
+                        && self.lock().batches.is_ahead(&batch);
+                    let is_transient = may_be_sent_again(&error) || is_ahead;
                     must_relearn |= is_transient;
                     if is_transient {
                         tracing::warn!(
@@ -224,6 +233,23 @@ impl Shared {
         }
         self.ready.notify_one();
         self.settled.notify_waiters();
+    }
+
+    /// Sends a batch's records in smaller ones. Gives it back if it cannot be divided.
+    fn split(&self, batch: Batch<Ticket>, error: &ClientError) -> Option<Batch<Ticket>> {
+        let place = batch.place.clone();
+        let back = self.lock().batches.split(batch);
+        if back.is_some() {
+            return back;
+        }
+        tracing::warn!(
+            "[Producer clientId={}] Got error produce response on topic-partition {}-{}, splitting and retrying. Error: {error}",
+            self.config.client.client_id,
+            place.0,
+            place.1
+        );
+        self.feed(|own, metrics, now| own.split(metrics, now));
+        None
     }
 
     async fn relearn(&self) {
