@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
     step("compat-tools", || compat::run_tools(&root, &[]))?;
     step("examples", || examples::run(&root, &[]))?;
     step("seeds", || seeds::run(&root, &[]))?;
-    step("takeover", || takeover::run(&root, None))?;
+    step("takeover", || takeover::run(&root, &[]))?;
     step("tour", || tour::run(&root))
 }
 

@@ -54,7 +54,7 @@ fn run() -> Result<()> {
         Some("compat-tools") => compat::run_tools(&root(), args.get(1..).unwrap_or_default()),
         Some("seeds") => seeds::run(&root(), args.get(1..).unwrap_or_default()),
         Some("kafka-tool") => compat::kafka_tool(&root(), args.get(1..).unwrap_or_default()),
-        Some("takeover") => takeover::run(&root(), args.get(1).map(String::as_str)),
+        Some("takeover") => takeover::run(&root(), args.get(1..).unwrap_or_default()),
         Some("tidy") => tidy::run(),
         Some("tour") => tour::run(&root()),
         Some(other) => bail!("unknown command '{other}'\n{USAGE}"),

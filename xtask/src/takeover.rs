@@ -1,33 +1,44 @@
-//! `cargo xtask takeover`: two log directories, used by Apache Kafka and Ottla in turn, after clean stops and kills. Each side
-//! must find what the other was told to keep: topics with their ids, records with keys, headers and codecs, the offsets
-//! of a group, the sequence numbers of producers; and after a clean stop it must have nothing to recover. Then the same with
-//! compacted topics: `cargo xtask takeover compaction` tries these alone.
+//! `cargo xtask takeover`: two log directories, used by Apache Kafka and Ottla in turn, after clean stops, stops in the middle
+//! of writes, and kills. Each side must find what the other has answered, and what it was told to keep: topics with their
+//! ids and configs, records with keys, headers, times and codecs, tombstones, what was compacted or deleted,
+//! transactions, the offsets of groups of both protocols. After a stop that was no kill it must have nothing to recover, and no
+//! byte of the logs may be another.
 //!
-//! `kcat` reads and writes, so that neither side is judged by its own client. Kafka's `dump-log` reads what Ottla wrote.
+//! | | |
+//! |---|---|
+//! | `cargo xtask takeover` | what CI runs: one sequence of each kind, then compaction |
+//! | `cargo xtask takeover compaction` | compacted topics alone |
+//! | `cargo xtask takeover rounds [--rounds 20] [--seed N] [--kafka 4.3.1]` | there and back many times, ending at random moments |
+//!
+//! Other people's clients read and write, so that neither side is judged by its own: `compat/takeover`, and `kcat`. Kafka's
+//! `dump-log` and `ottla log verify` read what either has left.
 
 mod compaction;
+mod driver;
 mod dump;
-mod records;
+mod rounds;
 mod side;
+mod turns;
 
 use crate::compat::{Work, install};
-use anyhow::{Context, Result, ensure};
-use records::Ledger;
-use side::{End, Home, Side, Sides};
+use anyhow::{Result, bail, ensure};
+use side::{End, Side, Sides};
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
+use turns::{Relay, Turn};
 
 /// What the log of an Ottla that had to repair something says.
 const OTTLA_REPAIRS: [&str; 3] = ["WARN", "ERROR", "panicked"];
 /// What Kafka's log says of partitions that it had to recover, or would not have.
 const KAFKA_REPAIRS: [&str; 4] = ["Recovering unflushed segment", "Found file", "stray", "ERROR"];
-/// Kafka goes through its metadata log at every start.
-const METADATA_LOG: &str = "__cluster_metadata";
+/// What Kafka says at starts on directories of its own, too: it goes through its metadata log, and a controller asks itself to be
+/// registered before it leads.
+const KAFKA_ALWAYS_SAYS: [&str; 2] = ["__cluster_metadata", "apiKey=CONTROLLER_REGISTRATION"];
+/// How long each turn of CI's sequences writes.
+const WRITTEN_FOR: Duration = Duration::from_millis(600);
 
-/// Which parts are tried: both where nothing is said.
-pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
-    ensure!(only.is_none_or(|only| only == "compaction"), "usage: cargo xtask takeover [compaction]");
-    for tool in ["kcat", "java", "mvn"] {
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    for tool in ["kcat", "java", "mvn", "python3"] {
         if !install::on_path(tool) {
             ensure!(std::env::var("CI").is_err(), "{tool} is not installed");
             println!("{tool} is not installed: no takeover is tried");
@@ -35,86 +46,69 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
         }
     }
     let work = Work::new(root)?;
-    let sides = Sides::new(&work)?;
-    if only.is_none() {
-        in_turn(&work, &sides)?;
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => {
+            let sides = Sides::new(&work)?;
+            in_turn(&work, &sides)?;
+            compaction::run(&work, &sides)
+        }
+        ["compaction"] => compaction::run(&work, &Sides::new(&work)?),
+        ["rounds", ..] => rounds::run(&work, &words[1..]),
+        _ => bail!("usage: cargo xtask takeover [compaction | rounds [--rounds N] [--seed N] [--kafka 4.3.1|4.4.0]]"),
     }
-    compaction::run(&work, &sides)
 }
 
 fn in_turn(work: &Work, sides: &Sides) -> Result<()> {
-    // Who formats, then who runs and how it ends.
-    round(
-        work,
-        sides,
-        Side::Kafka,
+    use End::{Interrupted, Killed, Stopped};
+    use Side::{Kafka, Kafka43, Ottla};
+    let sequence = |formatter, release, ends: &[(Side, End)]| -> Result<Relay<'_>> {
+        let mut relay = Relay::new(work, sides, formatter, release)?;
+        for (seed, (side, end)) in (1..).zip(ends) {
+            relay.take(Turn { side: *side, end: *end, written_for: WRITTEN_FOR, seed })?;
+        }
+        relay.dump()?;
+        Ok(relay)
+    };
+    sequence(
+        Kafka,
+        None,
         &[
-            (Side::Kafka, End::Clean),
-            (Side::Ottla, End::Clean),
-            (Side::Kafka, End::Killed),
-            (Side::Ottla, End::Killed),
-            (Side::Kafka, End::Clean),
-            (Side::Ottla, End::Clean),
+            (Kafka, Stopped),
+            (Ottla, Interrupted),
+            (Kafka, Killed),
+            (Ottla, Killed),
+            (Kafka, Interrupted),
+            (Ottla, Stopped),
         ],
     )?;
-    round(work, sides, Side::Ottla, &[(Side::Ottla, End::Clean), (Side::Kafka, End::Clean), (Side::Ottla, End::Clean)])
+    sequence(Ottla, None, &[(Ottla, Stopped), (Kafka, Stopped), (Ottla, Stopped)])?;
+    sequence(Ottla, Some("4.3"), &[(Ottla, Stopped), (Kafka43, Stopped)])?;
+    let mut relay =
+        sequence(Kafka43, None, &[(Kafka43, Stopped), (Ottla, Killed), (Kafka43, Killed), (Ottla, Stopped)])?;
+    raise_levels(work, sides, &mut relay)
 }
 
-fn round(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> Result<()> {
-    let home = tempfile::Builder::new().prefix("ottla-takeover-").tempdir().context("no temporary directory")?;
-    let home = sides.format(work, formatter, home)?;
-    println!("formatted by {}", formatter.name());
-    let mut ledger = Ledger::default();
-    let mut last: Option<(Side, End)> = None;
-    for (side, end) in turns {
-        let node = sides.start(work, *side, &home)?;
-        let turn = || format!("{}, after {}", side.name(), last.map_or("the formatting".to_owned(), |(s, e)| e.of(s)));
-        ledger.check(node.port()).with_context(turn)?;
-        ledger.write(node.port(), *side).with_context(turn)?;
-        let ids = topic_ids(&home)?;
-        let said = node.end(*end)?;
-        sides.verify(&home).with_context(turn)?;
-        if last.is_none_or(|(_, end)| end == End::Clean) {
-            nothing_repaired(*side, &said).with_context(turn)?;
-        }
-        ledger.same_ids(ids).with_context(turn)?;
-        println!("  {} has read and written {} records, and was {}", side.name(), ledger.count(), end.name());
-        last = Some((*side, *end));
+/// Ottla raises the levels of an older Kafka's directory; then the newer Kafka goes on with it.
+fn raise_levels(work: &Work, sides: &Sides, relay: &mut Relay<'_>) -> Result<()> {
+    let node = sides.start(work, Side::Ottla, relay.home())?;
+    sides.raise_levels(node.port())?;
+    node.end(End::Stopped)?;
+    println!("  Ottla has raised the levels to those of 4.4");
+    for (seed, side) in (101..).zip([Side::Kafka, Side::Ottla]) {
+        relay.take(Turn { side, end: End::Stopped, written_for: WRITTEN_FOR, seed })?;
     }
-    dump::check(work, &home)
+    relay.dump()
 }
 
 fn nothing_repaired(side: Side, log: &str) -> Result<()> {
-    let words: &[&str] = match side {
-        Side::Ottla => &OTTLA_REPAIRS,
-        Side::Kafka => &KAFKA_REPAIRS,
+    let (words, always): (&[&str], &[&str]) = match side {
+        Side::Ottla => (&OTTLA_REPAIRS, &[]),
+        Side::Kafka | Side::Kafka43 => (&KAFKA_REPAIRS, &KAFKA_ALWAYS_SAYS),
     };
-    let repair = |line: &&str| words.iter().any(|word| line.contains(word)) && !line.contains(METADATA_LOG);
+    let holds = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let repair = |line: &&str| holds(line, words) && !holds(line, always);
     let found: Vec<&str> = log.lines().filter(repair).take(10).collect();
-    ensure!(found.is_empty(), "it had something to repair after a clean stop:\n{}", found.join("\n"));
+    ensure!(found.is_empty(), "it had something to repair after a stop that was no kill:\n{}", found.join("\n"));
     Ok(())
-}
-
-/// What `partition.metadata` says in each folder, by the folder's path.
-fn topic_ids(home: &Home) -> Result<Vec<(String, String)>> {
-    let mut ids = Vec::new();
-    for log_dir in home.log_dirs() {
-        for entry in std::fs::read_dir(log_dir)? {
-            let path = entry?.path();
-            if let Ok(text) = std::fs::read_to_string(path.join("partition.metadata")) {
-                ids.push((path.display().to_string(), text));
-            }
-        }
-    }
-    ids.sort();
-    Ok(ids)
-}
-
-/// Runs a command and gives what it printed.
-fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().display().to_string();
-    let output = command.output().with_context(|| format!("cannot run {name}"))?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed ({}):\n{errors}", output.status);
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 
 use ottla_machine::{Disk, Offset};
 
+use crate::error::LogError;
 use crate::log::{Log, lock};
+use crate::rare::Rare;
 
 /// First and last offsets, by the first.
-pub(crate) type Corrupt = BTreeMap<i64, i64>;
+pub(crate) type Corrupt = Rare<BTreeMap<i64, i64>>;
 
 impl<D: Disk> Log<D> {
     /// From here on these offsets cannot be read, until they are cut off.
@@ -18,6 +20,16 @@ impl<D: Disk> Log<D> {
         let known = corrupt.entry(first.0).or_insert(last.0);
         *known = (*known).max(last.0);
         self.inner.has_corrupt.store(true, Ordering::Release);
+    }
+
+    /// Marks what somebody came upon.
+    pub(crate) fn noting_damage<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if let Err(LogError::Damaged { first, last, .. }) = &result {
+            // No header is believed beyond the log's end.
+            let end = self.log_end_offset().0;
+            self.mark_corrupt(*first, Offset(last.0.min(end - 1)));
+        }
+        result
     }
 
     /// The offsets that are known to be damaged.
@@ -41,6 +53,8 @@ impl<D: Disk> Log<D> {
 
     /// What was cut off may come anew.
     pub(crate) fn forget_corrupt_from(&self, offset: i64) {
-        lock(&self.inner.corrupt).retain(|first, _| *first < offset);
+        if self.inner.has_corrupt.load(Ordering::Acquire) {
+            lock(&self.inner.corrupt).retain(|first, _| *first < offset);
+        }
     }
 }

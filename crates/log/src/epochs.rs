@@ -73,6 +73,10 @@ impl LeaderEpochs {
         if let Some(from) = contradicted {
             self.entries.truncate(from);
         }
+        if self.entries.is_empty() {
+            // Most logs have one epoch, and many nothing else.
+            self.entries.reserve_exact(1);
+        }
         self.entries.push(EpochEntry { epoch, start_offset });
         self.changed = true;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ottla_machine::{Disk, Offset, failed_sync, is_failed_sync, is_storage_full};
 use ottla_wire::batch::BatchError;
 
-/// The disk failed, or what is on it cannot be used. To a client: KAFKA_STORAGE_ERROR.
+/// The disk failed, or what is on it cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// There is no room. The log is whole and takes appends again once there is.
@@ -19,6 +19,9 @@ pub enum LogError {
     /// A file holds what it cannot hold.
     #[error("{}: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
+    /// A batch is not what was written (CORRUPT_MESSAGE).
+    #[error("{}: at position {position}: {reason}", path.display())]
+    Damaged { path: PathBuf, position: u64, first: Offset, last: Offset, reason: String },
     /// An earlier failure left the files in a state that only a restart can judge.
     #[error("the log in {} is offline after an earlier disk failure; it is recovered at the next start", path.display())]
     Offline { path: PathBuf },
@@ -124,9 +127,10 @@ impl LogError {
         LogError::Malformed { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// KAFKA_STORAGE_ERROR, or INCONSISTENT_TOPIC_ID.
+    /// KAFKA_STORAGE_ERROR, but where Kafka has a word that says more.
     pub const fn error_code(&self) -> i16 {
         match self {
+            LogError::Damaged { .. } => 2,
             LogError::TopicIdMismatch { .. } => 103,
             _ => 56,
         }

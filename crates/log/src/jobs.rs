@@ -262,7 +262,7 @@ impl<D: Disk> Log<D> {
             let mut view = self.view();
             let kept: Vec<_> = view.segments.iter().skip(count).cloned().collect();
             let start = kept.first().map_or(view.end.offset.0, |segment| segment.base_offset());
-            view.segments = Arc::new(kept);
+            view.segments = kept.into();
             view.log_start_offset = view.log_start_offset.max(start);
             view.log_start_offset
         };

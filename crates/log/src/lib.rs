@@ -25,6 +25,7 @@ mod lookup;
 mod open;
 mod partition_metadata;
 mod producers;
+mod rare;
 mod read;
 mod roll;
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub(crate) struct Inner<D: Disk> {
     pub(crate) has_corrupt: AtomicBool,
 }
 
-pub(crate) type Segments<D> = Arc<Vec<Arc<Segment<D>>>>;
+pub(crate) type Segments<D> = Arc<[Arc<Segment<D>>]>;
 
 /// What readers see.
 pub(crate) struct View<D: Disk> {
@@ -73,9 +73,14 @@ pub(crate) struct View<D: Disk> {
     pub(crate) high_watermark: i64,
     pub(crate) first_unstable_offset: Option<i64>,
     pub(crate) end: OffsetMetadata,
-    /// The ends of the last appends, and other places that were looked up: where reads are likely to begin or end.
-    pub(crate) known: [OffsetMetadata; KNOWN_PLACES],
-    pub(crate) next_known: u8,
+    known: Option<Box<KnownPlaces>>,
+}
+
+/// The ends of the last appends, and other places that were looked up: where reads are likely to begin or end. A log has
+/// none before something is appended to it or read from it.
+struct KnownPlaces {
+    places: [OffsetMetadata; KNOWN_PLACES],
+    next: u8,
 }
 
 const KNOWN_PLACES: usize = 8;
@@ -157,6 +162,11 @@ impl<D: Disk> Log<D> {
 
     pub fn topic_id(&self) -> TopicId {
         self.inner.topic_id
+    }
+
+    /// Whether the log has a folder. One that never had a record has none.
+    pub fn has_folder(&self) -> bool {
+        self.state().on_disk
     }
 
     /// Whether two handles are of one log.
@@ -353,8 +363,7 @@ impl<D: Disk> View<D> {
             high_watermark: offset,
             first_unstable_offset: None,
             end,
-            known: [end; KNOWN_PLACES],
-            next_known: 0,
+            known: None,
         }
     }
 
@@ -375,17 +384,20 @@ impl<D: Disk> View<D> {
     }
 
     pub(crate) fn remember(&mut self, place: OffsetMetadata) {
-        self.known[usize::from(self.next_known)] = place;
-        self.next_known = (self.next_known + 1) % KNOWN_PLACES as u8;
+        let none = KnownPlaces { places: [place; KNOWN_PLACES], next: 0 };
+        let known = self.known.get_or_insert_with(|| Box::new(none));
+        known.places[usize::from(known.next)] = place;
+        known.next = (known.next + 1) % KNOWN_PLACES as u8;
     }
 
     /// Forgets all places: after a truncation they may be others'.
     pub(crate) fn forget_known(&mut self) {
-        self.known = [self.end; KNOWN_PLACES];
+        self.known = None;
     }
 
     pub(crate) fn known_place(&self, offset: i64) -> Option<OffsetMetadata> {
-        self.known.iter().find(|known| known.offset.0 == offset).copied()
+        let known = self.known.iter().flat_map(|known| &known.places).chain([&self.end]);
+        known.copied().find(|known| known.offset.0 == offset)
     }
 }
 

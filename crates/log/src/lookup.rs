@@ -23,7 +23,7 @@ impl<D: Disk> Log<D> {
         timestamp: Timestamp,
         codecs: &mut Codecs,
     ) -> Result<Option<TimestampOffset>, LogError> {
-        self.unless_replaced(|| self.offset_for_timestamp_once(timestamp, codecs))
+        self.noting_damage(self.unless_replaced(|| self.offset_for_timestamp_once(timestamp, codecs)))
     }
 
     fn offset_for_timestamp_once(
@@ -56,7 +56,7 @@ impl<D: Disk> Log<D> {
 
     /// The first record that has the largest timestamp of the log (KIP-734); `None` if no record has one. A job.
     pub fn offset_of_max_timestamp(&self, codecs: &mut Codecs) -> Result<Option<TimestampOffset>, LogError> {
-        self.unless_replaced(|| self.offset_of_max_timestamp_once(codecs))
+        self.noting_damage(self.unless_replaced(|| self.offset_of_max_timestamp_once(codecs)))
     }
 
     fn offset_of_max_timestamp_once(&self, codecs: &mut Codecs) -> Result<Option<TimestampOffset>, LogError> {

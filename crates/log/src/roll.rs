@@ -70,7 +70,7 @@ impl<D: Disk> Log<D> {
         let mut view = self.view();
         let mut segments = view.segments.to_vec();
         segments.push(segment.clone());
-        view.segments = Arc::new(segments);
+        view.segments = segments.into();
         let offset = view.end.offset;
         view.set_end(OffsetMetadata {
             offset,

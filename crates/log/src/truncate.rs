@@ -93,7 +93,7 @@ impl<D: Disk> Log<D> {
         // Readers first lose sight of what goes.
         {
             let mut view = self.view();
-            view.segments = Arc::new(kept.to_vec());
+            view.segments = kept.into();
             view.end = OffsetMetadata {
                 offset,
                 segment_base_offset: Offset(active.base_offset()),
@@ -170,7 +170,7 @@ impl<D: Disk> Log<D> {
             // The first file's name is what tells where the log goes on.
             self.ensure_on_disk(state)?;
             let segment = Segment::create(self.place(&dir), offset.0, &self.config(), 0)?;
-            self.view().segments = Arc::new(vec![Arc::new(segment)]);
+            self.view().segments = Arc::new([Arc::new(segment)]);
         }
         if state.on_disk {
             sync_dir(&self.inner.disk, &dir)?;

@@ -13,14 +13,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 const NO_LEADER: i32 = -1;
 
 /// What the metadata says of the partition, as far as this node acts on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leadership {
     /// -1: nobody leads.
     pub leader: i32,
     pub leader_epoch: i32,
     pub partition_epoch: i32,
-    pub isr: Vec<i32>,
-    pub replicas: Vec<i32>,
+    /// How many replicas are in sync.
+    pub isr_size: i32,
     /// Whether this node leads.
     pub is_leader: bool,
     /// `min.insync.replicas`
@@ -69,7 +69,7 @@ pub enum PartitionError {
     #[error("this node does not lead the partition")]
     NotLeader,
     #[error("{isr} in-sync replicas are fewer than min.insync.replicas = {min}")]
-    NotEnoughReplicas { isr: usize, min: i32 },
+    NotEnoughReplicas { isr: i32, min: i32 },
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -101,8 +101,8 @@ impl<D: Disk> Clone for Located<D> {
 
 struct Placed<D: Disk> {
     current: Located<D>,
-    /// What the log is being moved to.
-    future: Option<Located<D>>,
+    /// What the log is being moved to. Few are.
+    future: Option<Box<Located<D>>>,
 }
 
 pub struct Partition<D: Disk> {
@@ -113,7 +113,7 @@ pub struct Partition<D: Disk> {
     pub acknowledgement: Acknowledgement,
     /// For whoever syncs the log.
     pub sync_turn: SyncTurn,
-    leadership: RwLock<Arc<Leadership>>,
+    leadership: RwLock<Leadership>,
     waiting: Waiting,
 }
 
@@ -135,7 +135,7 @@ impl<D: Disk> Partition<D> {
             placed: RwLock::new(Placed { current: Located { log, directory_id }, future: None }),
             acknowledgement,
             sync_turn: SyncTurn::default(),
-            leadership: RwLock::new(Arc::new(leadership)),
+            leadership: RwLock::new(leadership),
             waiting: Waiting::default(),
         };
         partition.begin_leading(None);
@@ -171,7 +171,7 @@ impl<D: Disk> Partition<D> {
     /// What the log is being moved to.
     #[must_use]
     pub fn future(&self) -> Option<Located<D>> {
-        self.placed().future.clone()
+        self.placed().future.as_deref().cloned()
     }
 
     /// Does something to the log that must not be lost to a move: the log is not replaced meanwhile.
@@ -181,7 +181,7 @@ impl<D: Disk> Partition<D> {
 
     /// Begins a move, or ends one; gives what the log was being moved to before.
     pub fn set_future(&self, future: Option<Located<D>>) -> Option<Located<D>> {
-        std::mem::replace(&mut self.placed_mut().future, future)
+        std::mem::replace(&mut self.placed_mut().future, future.map(Box::new)).map(|before| *before)
     }
 
     /// Ends a move: nobody changes the log while `exchange` sees the current log and the future one. If that says so, the
@@ -191,7 +191,7 @@ impl<D: Disk> Partition<D> {
         exchange: impl FnOnce(&Located<D>, &Located<D>) -> Result<bool, E>,
     ) -> Result<Option<Located<D>>, E> {
         let mut placed = self.placed_mut();
-        let Some(future) = placed.future.clone() else { return Ok(None) };
+        let Some(future) = placed.future.as_deref().cloned() else { return Ok(None) };
         if !exchange(&placed.current, &future)? {
             return Ok(None);
         }
@@ -220,15 +220,15 @@ impl<D: Disk> Partition<D> {
     }
 
     #[must_use]
-    pub fn leadership(&self) -> Arc<Leadership> {
-        Arc::clone(&self.leadership.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn leadership(&self) -> Leadership {
+        *self.leadership.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what new metadata says. Whoever waits looks again: the leader may be another now.
     pub fn set_leadership(&self, leadership: Leadership) {
         let before = {
             let mut current = self.leadership.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, Arc::new(leadership))
+            std::mem::replace(&mut *current, leadership)
         };
         self.begin_leading(Some(&before));
         self.waiting.wake_all();
@@ -238,8 +238,7 @@ impl<D: Disk> Partition<D> {
     /// requests cannot find the partition any more, so that they hear that it is unknown.
     pub fn retire(&self) {
         let mut current = self.leadership.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = Leadership { leader: NO_LEADER, is_leader: false, ..Leadership::clone(&current) };
-        *current = Arc::new(gone);
+        *current = Leadership { leader: NO_LEADER, is_leader: false, ..*current };
     }
 
     /// A leader's epoch begins where its log ends.
@@ -259,7 +258,7 @@ impl<D: Disk> Partition<D> {
 
     /// Whether this node leads, in the epoch that the client believes in (-1: it says none). Epochs come first, as a
     /// client with an old one must learn of it from whichever node it asks.
-    pub fn check_leader(&self, current_leader_epoch: i32) -> Result<Arc<Leadership>, PartitionError> {
+    pub fn check_leader(&self, current_leader_epoch: i32) -> Result<Leadership, PartitionError> {
         let leadership = self.leadership();
         self.check_epoch(&leadership, current_leader_epoch)?;
         if leadership.is_leader { Ok(leadership) } else { Err(PartitionError::NotLeader) }
@@ -285,9 +284,9 @@ impl<D: Disk> Partition<D> {
         scratch: &mut Scratch,
     ) -> Result<Appended, PartitionError> {
         let leadership = self.check_leader(-1)?;
-        let isr = leadership.isr.len();
-        if acks == RequiredAcks::All && i32::try_from(isr).is_ok_and(|isr| isr < leadership.min_insync_replicas) {
-            return Err(PartitionError::NotEnoughReplicas { isr, min: leadership.min_insync_replicas });
+        let (isr, min) = (leadership.isr_size, leadership.min_insync_replicas);
+        if acks == RequiredAcks::All && isr < min {
+            return Err(PartitionError::NotEnoughReplicas { isr, min });
         }
         let epoch = LeaderEpoch(leadership.leader_epoch);
         let appended = self.with_log(|log| {
@@ -337,7 +336,7 @@ impl<D: Disk> Partition<D> {
 /// What all in-sync replicas have is committed. A leader that is its ISR's only member commits as it appends, or as it
 /// syncs.
 fn raise_high_watermark<D: Disk>(log: &Log<D>, leadership: &Leadership, limit: Offset) {
-    if leadership.isr.len() <= 1 {
+    if leadership.isr_size <= 1 {
         log.raise_high_watermark(limit);
     }
 }

@@ -26,7 +26,13 @@ impl JobQueue {
     }
 
     pub(crate) fn push_later(&self, delay: Duration, job: Job) {
-        self.jobs().waiting.entry(Instant::now() + delay).or_default().push(job);
+        let mut jobs = self.jobs();
+        if jobs.closed {
+            jobs.queue.push_back(job);
+        } else {
+            jobs.waiting.entry(Instant::now() + delay).or_default().push(job);
+        }
+        drop(jobs);
         self.ready.notify_one();
     }
 
@@ -61,13 +67,41 @@ impl JobQueue {
         }
     }
 
-    /// The threads end when they have done what is queued.
+    /// The threads end when they have done what is queued. What waits for its time does not wait any longer.
     pub(crate) fn close(&self) {
-        self.jobs().closed = true;
+        let mut jobs = self.jobs();
+        let waiting = std::mem::take(&mut jobs.waiting);
+        jobs.queue.extend(waiting.into_values().flatten());
+        jobs.closed = true;
+        drop(jobs);
         self.ready.notify_all();
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_waits_for_its_time_is_done_when_the_queue_is_closed() {
+        let (queue, done) = (JobQueue::default(), Arc::new(AtomicUsize::new(0)));
+        let job = || -> Job {
+            let done = Arc::clone(&done);
+            Box::new(move || {
+                done.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        queue.push_later(Duration::from_secs(3600), job());
+        queue.push(job());
+        queue.close();
+        queue.push_later(Duration::from_secs(3600), job());
+        queue.work();
+        assert_eq!(done.load(Ordering::SeqCst), 3);
     }
 }

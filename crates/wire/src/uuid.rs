@@ -15,12 +15,12 @@ impl Uuid {
     pub const ZERO: Self = Self([0; 16]);
     /// The id of the metadata topic `__cluster_metadata`.
     pub const METADATA_TOPIC: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    /// The directory of a replica from before directories had ids (KIP-858).
+    pub const MIGRATING_DIR: Self = Self::ZERO;
     /// The directory that stands for "none is assigned yet" (KIP-858).
-    pub const UNASSIGNED_DIR: Self = Self::ZERO;
+    pub const UNASSIGNED_DIR: Self = Self::METADATA_TOPIC;
     /// The directory that stands for "one that is offline" (KIP-858).
-    pub const LOST_DIR: Self = Self::METADATA_TOPIC;
-    /// The directory of a partition from before directories had ids (KIP-858).
-    pub const MIGRATING_DIR: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    pub const LOST_DIR: Self = Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 
     /// A version-4 UUID made of the given random bytes, or None where Kafka would not use it: its 100 lowest ids are
     /// reserved, and since 4.4 an id's text contains no hyphen, so that tools can take it as an argument. Call again
@@ -89,6 +89,9 @@ mod tests {
         assert_eq!(id.to_string(), "VB08H01bTi-aECIzRFVmdw");
         assert_eq!("VB08H01bTi-aECIzRFVmdw".parse(), Ok(id));
         assert_eq!(Uuid::METADATA_TOPIC.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
+        // As Kafka 4.4 writes a new topic's directories where a broker has several.
+        assert_eq!(Uuid::UNASSIGNED_DIR.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(Uuid::LOST_DIR.to_string(), "AAAAAAAAAAAAAAAAAAAAAg");
         assert_eq!("short".parse::<Uuid>(), Err(InvalidUuid));
     }
 

@@ -24,6 +24,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(crate) use clients::KAFKA_VERSION;
+pub(crate) use node::KAFKA_FALLBACK as OLDER_KAFKA_VERSION;
 pub(crate) use tool::{
     command as kafka_command, command_names as kafka_command_names, output as kafka_tool_output, run as kafka_tool,
 };
@@ -100,6 +101,15 @@ pub(crate) fn seed_tools(root: &Path) -> Result<Option<SeedTools>> {
         node_modules: work.dir.join("node/kafkajs/node_modules"),
         jars: work.dir.join("java/libs"),
     }))
+}
+
+/// The virtual environment of the client that takeovers are judged by, installed.
+pub(crate) fn takeover_python(work: &Work) -> Result<PathBuf> {
+    let client = CLIENTS.iter().find(|client| client.name == "confluent-kafka").context("no confluent-kafka")?;
+    match install::client(work, client)? {
+        Ready::Yes => Ok(work.dir.join("python")),
+        Ready::Lacking(what) => bail!("{what} is not installed"),
+    }
 }
 
 /// The release build, made if it is not there.

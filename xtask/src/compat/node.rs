@@ -21,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Any id will do; a fixed one makes logs comparable.
 const CLUSTER_ID: &str = "Y29tcGF0LWNvbXBhdC1jbw";
 /// Tried where the newest release cannot be fetched whole.
-const KAFKA_FALLBACK: &str = "4.3.1";
+pub(crate) const KAFKA_FALLBACK: &str = "4.3.1";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {

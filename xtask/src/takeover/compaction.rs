@@ -1,12 +1,13 @@
 //! Compacted topics: what one side has compacted the other reads and compacts on, with nothing to recover; and the same
 //! directory, compacted by either, holds the same batches and records in the same segments.
 
-use super::records::{feed, kcat};
+use super::nothing_repaired;
 use super::side::{End, Home, Running, Side, Sides};
-use super::{nothing_repaired, output};
 use crate::compat::{Work, kafka_tool_output};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const TOPIC: &str = "takeover-compacted";
@@ -30,7 +31,7 @@ const DISABLED: &str = "log.cleaner.enable=false\n";
 pub(super) fn run(work: &Work, sides: &Sides) -> Result<()> {
     for formatter in [Side::Kafka, Side::Ottla] {
         let other = if formatter == Side::Kafka { Side::Ottla } else { Side::Kafka };
-        let turns = [(formatter, End::Clean), (other, End::Clean), (formatter, End::Killed), (other, End::Killed)];
+        let turns = [(formatter, End::Stopped), (other, End::Stopped), (formatter, End::Killed), (other, End::Killed)];
         in_turn(work, sides, formatter, &turns)?;
     }
     alike(work, sides)
@@ -38,7 +39,7 @@ pub(super) fn run(work: &Work, sides: &Sides) -> Result<()> {
 
 fn in_turn(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -> Result<()> {
     println!("compacted topics, formatted by {}", formatter.name());
-    let home = sides.format_with(work, formatter, temporary()?, SETTINGS)?;
+    let home = sides.format_with(work, formatter, temporary()?, SETTINGS, None)?;
     let mut written = Written::default();
     let mut last: Option<(Side, End)> = None;
     for (side, end) in turns {
@@ -50,7 +51,7 @@ fn in_turn(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -
         let clean = wait_until_clean(&home, &written).with_context(context)?;
         let left = written.check(node.port(), clean).with_context(context)?;
         let said = node.end(*end)?;
-        if last.is_none_or(|(_, end)| end == End::Clean) {
+        if last.is_none_or(|(_, end)| end == End::Stopped) {
             nothing_repaired(*side, &said).with_context(context)?;
         }
         let count = written.records.len();
@@ -64,19 +65,19 @@ fn in_turn(work: &Work, sides: &Sides, formatter: Side, turns: &[(Side, End)]) -
 
 /// One directory, which nobody has compacted yet, in two copies.
 fn alike(work: &Work, sides: &Sides) -> Result<()> {
-    let home = sides.format_with(work, Side::Kafka, temporary()?, &format!("{SETTINGS}{DISABLED}"))?;
+    let home = sides.format_with(work, Side::Kafka, temporary()?, &format!("{SETTINGS}{DISABLED}"), None)?;
     let node = sides.start(work, Side::Kafka, &home)?;
     let mut written = Written::default();
     written.write(node.port())?;
     written.write(node.port())?;
-    node.end(End::Clean)?;
+    node.end(End::Stopped)?;
     let mut dumps = Vec::new();
     for side in [Side::Kafka, Side::Ottla] {
         let copy = home.copied(temporary()?, |text| text.replace(DISABLED, ""))?;
         let node: Running = sides.start(work, side, &copy)?;
         let clean = wait_until_clean(&copy, &written)?;
         written.check(node.port(), clean).with_context(|| side.name())?;
-        node.end(End::Clean)?;
+        node.end(End::Stopped)?;
         dumps.push(dump(work, &copy)?);
     }
     let [kafka, ottla] = &dumps[..] else { return Ok(()) };
@@ -201,4 +202,29 @@ fn alike_part(line: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+fn kcat(port: u16) -> Command {
+    let mut kcat = Command::new("kcat");
+    kcat.arg("-b").arg(format!("127.0.0.1:{port}")).stdin(Stdio::null());
+    kcat
+}
+
+/// Runs a command and gives what it printed.
+fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed ({}):\n{errors}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn feed(command: &mut Command, text: &str) -> Result<()> {
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot run kcat")?;
+    child.stdin.take().context("kcat has no input")?.write_all(text.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && !errors.contains("Delivery failed"), "kcat could not write:\n{errors}");
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! What Kafka's own `dump-log` says of what both sides have written: every batch and record, every metadata record, and
 //! that each partition lies in the directory that the metadata names (KIP-858).
 
-use super::records::{self, CODECS, PARTITIONS};
 use super::side::Home;
+use super::turns::kept_files;
 use crate::compat::{Work, kafka_tool_output};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -10,14 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(super) fn check(work: &Work, home: &Home) -> Result<()> {
-    let mut files = Vec::new();
-    for partition in
-        CODECS.iter().flat_map(|codec| (0..PARTITIONS).map(move |p| format!("{}-{p}", records::topic(codec))))
-    {
-        let folder = home.log_dirs().iter().map(|dir| dir.join(&partition)).find(|folder| folder.exists());
-        files.push(folder.with_context(|| format!("{partition} is in no directory"))?.join(format!("{:020}.log", 0)));
-    }
-    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let names: Vec<String> = kept_files(home)?.iter().map(|path| path.display().to_string()).collect();
     let told = kafka_tool_output(work, &["dump-log", "--deep-iteration", "--files", &names.join(",")])?;
     let shown = told.lines().filter(|line| line.contains("isvalid: true") || line.contains("crc:")).count();
     ensure!(shown > 0, "dump-log shows no batch:\n{told}");

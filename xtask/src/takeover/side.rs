@@ -1,12 +1,11 @@
-//! Apache Kafka and Ottla on the same directories, one at a time.
+//! Releases of Apache Kafka and Ottla on the same directories, one at a time.
 
-use super::records::PARTITIONS;
 use crate::compat::node::{Program, command, free_ports, kafka, ottla, wait};
-use crate::compat::{KAFKA_VERSION, Work, install};
+use crate::compat::{KAFKA_VERSION, OLDER_KAFKA_VERSION, Work, install};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -19,6 +18,8 @@ const CLUSTER_ID: &str = "dGFrZW92ZXItdGFrZW92ZQ";
 pub(super) enum Side {
     Ottla,
     Kafka,
+    /// The release before, whose directories have levels of their own.
+    Kafka43,
 }
 
 impl Side {
@@ -26,6 +27,7 @@ impl Side {
         match self {
             Self::Ottla => "Ottla",
             Self::Kafka => "Kafka",
+            Self::Kafka43 => "Kafka 4.3",
         }
     }
 }
@@ -33,14 +35,19 @@ impl Side {
 /// How a node's turn ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    Clean,
+    /// Asked to, when nothing is written anymore.
+    Stopped,
+    /// Asked to, in the middle of writes.
+    Interrupted,
+    /// With SIGKILL, in the middle of writes.
     Killed,
 }
 
 impl End {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Clean => "stopped",
+            Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
             Self::Killed => "killed",
         }
     }
@@ -50,9 +57,10 @@ impl End {
     }
 }
 
-/// Both programs.
+/// The programs.
 pub(super) struct Sides {
     kafka: Program,
+    kafka_43: Program,
     ottla: Program,
 }
 
@@ -67,6 +75,15 @@ impl Home {
     /// The metadata lies in the first.
     pub(super) fn log_dirs(&self) -> &[PathBuf] {
         &self.log_dirs
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The files stay, to be looked at.
+    pub(super) fn keep(&mut self) {
+        self.dir.disable_cleanup(true);
     }
 
     /// A copy of all files, with other settings. The node must be stopped, and only one of both may run.
@@ -94,13 +111,18 @@ pub(super) struct Running {
 
 impl Sides {
     pub(super) fn new(work: &Work) -> Result<Self> {
-        Ok(Self { kafka: kafka(work, KAFKA_VERSION)?, ottla: ottla(work)? })
+        Ok(Self {
+            kafka: kafka(work, KAFKA_VERSION)?,
+            kafka_43: kafka(work, OLDER_KAFKA_VERSION)?,
+            ottla: ottla(work)?,
+        })
     }
 
     fn program(&self, side: Side) -> &Program {
         match side {
             Side::Ottla => &self.ottla,
             Side::Kafka => &self.kafka,
+            Side::Kafka43 => &self.kafka_43,
         }
     }
 
@@ -113,12 +135,27 @@ impl Sides {
         Ok(())
     }
 
-    pub(super) fn format(&self, work: &Work, side: Side, dir: TempDir) -> Result<Home> {
-        self.format_with(work, side, dir, "")
+    /// Ottla's command that raises the feature levels to the newest.
+    pub(super) fn raise_levels(&self, port: u16) -> Result<()> {
+        let binary = self.ottla.format.first().context("no program")?;
+        let server = format!("127.0.0.1:{port}");
+        let output = Command::new(binary)
+            .args(["features", "--bootstrap-server", &server, "upgrade", "--release-version", "4.4"])
+            .output()?;
+        let told = [output.stdout, output.stderr].concat();
+        ensure!(output.status.success(), "ottla features upgrade:\n{}", String::from_utf8_lossy(&told));
+        Ok(())
     }
 
-    /// With more lines for the properties file.
-    pub(super) fn format_with(&self, work: &Work, side: Side, dir: TempDir, more: &str) -> Result<Home> {
+    /// With more lines for the properties file, and the levels of a release where one is named.
+    pub(super) fn format_with(
+        &self,
+        work: &Work,
+        side: Side,
+        dir: TempDir,
+        more: &str,
+        release: Option<&str>,
+    ) -> Result<Home> {
         let [port, controller_port] = free_ports()?;
         let log_dirs = ["data-1", "data-2"].map(|name| dir.path().join(name));
         let [first, second] = log_dirs.each_ref().map(|path| path.display());
@@ -127,12 +164,14 @@ impl Sides {
             .replace("{controller_port}", &controller_port.to_string())
             .replace("{advertised_port}", &port.to_string())
             .replace("{advertised_controller_port}", &controller_port.to_string())
-            .replace("{log_dir}", &format!("{first},{second}"))
-            .replace("num.partitions=1\n", &format!("num.partitions={PARTITIONS}\n"));
+            .replace("{log_dir}", &format!("{first},{second}"));
         let home = Home { dir, log_dirs, port };
         std::fs::write(home.properties(), text + more)?;
         let mut format = command(&self.program(side).format);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(home.properties()).arg("--standalone");
+        if let Some(release) = release {
+            format.args(["--release-version", release]);
+        }
         install::quietly(work, "takeover-format", &mut format)?;
         Ok(home)
     }
@@ -140,7 +179,7 @@ impl Sides {
     /// Starts a node, and waits until it serves.
     pub(super) fn start(&self, work: &Work, side: Side, home: &Home) -> Result<Running> {
         let program = self.program(side);
-        let log = work.log(&format!("takeover-{}", side.name().to_lowercase()));
+        let log = work.log(&format!("takeover-{}", side.name().to_lowercase().replace(' ', "-")));
         let file = File::create(&log)?;
         let mut start = command(&program.start);
         start.arg(home.properties()).current_dir(home.dir.path());
@@ -176,7 +215,7 @@ impl Running {
     pub(super) fn end(mut self, end: End) -> Result<String> {
         match end {
             End::Killed => self.process.kill()?,
-            End::Clean => {
+            End::Stopped | End::Interrupted => {
                 let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
                 ensure!(asked.success(), "the node is gone before it was asked to stop");
             }

@@ -215,8 +215,8 @@ fn describe_partition(
         partition_index: index,
         leader_id,
         leader_epoch: partition.leader_epoch,
-        replica_nodes: partition.replicas.clone(),
-        isr_nodes: partition.isr.clone(),
+        replica_nodes: partition.replicas.to_vec(),
+        isr_nodes: partition.isr.to_vec(),
         offline_replicas: offline_replicas(context, image, partition),
         ..Default::default()
     }

@@ -75,9 +75,9 @@ pub(super) fn list(desk: &mut Desk<'_>, asker: &Asker, request: &ListPartitionRe
 fn ongoing<'a>(topic: &Topic, indexes: impl Iterator<Item = &'a i32>) -> Option<OngoingTopicReassignment<'static>> {
     let tell = |index: &i32, partition: &Partition| OngoingPartitionReassignment {
         partition_index: *index,
-        replicas: partition.replicas.clone(),
-        adding_replicas: partition.adding_replicas.clone(),
-        removing_replicas: partition.removing_replicas.clone(),
+        replicas: partition.replicas.to_vec(),
+        adding_replicas: partition.adding_replicas.to_vec(),
+        removing_replicas: partition.removing_replicas.to_vec(),
         ..Default::default()
     };
     let known = indexes.filter_map(|index| Some((index, topic.partitions.get(index)?)));

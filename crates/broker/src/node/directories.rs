@@ -27,10 +27,12 @@ pub(crate) struct Directory<D: Disk> {
     pub(super) cleaner: CleanerCheckpoint,
     /// How the node was stopped last; None: not cleanly.
     pub clean: Option<CleanShutdown>,
-    /// What was found at the start and is not opened yet.
-    pub found: Mutex<Vec<Folder>>,
+    pub found: Mutex<FoundFolders>,
     online: AtomicBool,
 }
+
+/// What was found of each partition at the start and is not opened yet.
+pub(super) type FoundFolders = BTreeMap<TopicPartition, Vec<Folder>>;
 
 /// What each checkpoint of [`Directory`] is.
 const KINDS: [CheckpointKind; 3] =
@@ -260,7 +262,11 @@ fn opened<D: Disk>(disk: &D, path: &Path, settings: &Settings) -> Result<Directo
     let read = |kind| files.checkpoint(kind);
     let checkpoints = Mutex::new([read(KINDS[0])?, read(KINDS[1])?, read(KINDS[2])?]);
     let cleaner = CleanerCheckpoint::read(&files);
-    let found = Mutex::new(files.list()?);
+    let mut found = FoundFolders::new();
+    for folder in files.list()? {
+        found.entry(folder.partition.clone()).or_default().push(folder);
+    }
+    let found = Mutex::new(found);
     Ok(Directory { id, files, checkpoints, cleaner, clean, found, online: AtomicBool::new(true) })
 }
 

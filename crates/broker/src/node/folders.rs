@@ -2,7 +2,7 @@
 //! opened: a folder of a topic that the metadata does not know is stray, as is one of a replica that lies elsewhere now, and
 //! it is set aside and kept.
 
-use super::directories::{Directories, Directory};
+use super::directories::{Directories, Directory, FoundFolders};
 use super::topic_config::{log_config, topic_config};
 use super::{Node, StartError, lock};
 use crate::request::Now;
@@ -41,8 +41,13 @@ impl<D: Disk> Directories<D> {
         let take = |state: FolderState| {
             self.online().find_map(|directory| {
                 let mut found = lock(&directory.found);
-                let at = found.iter().position(|f| f.state == state && f.partition == *partition)?;
-                Some(Found { directory: Arc::clone(directory), folder: found.remove(at) })
+                let folders = found.get_mut(partition)?;
+                let at = folders.iter().position(|folder| folder.state == state)?;
+                let folder = folders.remove(at);
+                if folders.is_empty() {
+                    found.remove(partition);
+                }
+                Some(Found { directory: Arc::clone(directory), folder })
             })
         };
         FoundLogs { current: take(FolderState::Current), future: take(FolderState::Future) }
@@ -56,8 +61,9 @@ impl<D: Disk> Node<D> {
         let mut seen: BTreeMap<(TopicPartition, bool), Arc<Directory<D>>> = BTreeMap::new();
         for directory in self.directories.online() {
             let folders = std::mem::take(&mut *lock(&directory.found));
-            let mut kept = Vec::new();
-            for folder in folders {
+            let mut kept = FoundFolders::new();
+            let mut keep = |folder: Folder| kept.entry(folder.partition.clone()).or_default().push(folder);
+            for folder in folders.into_values().flatten() {
                 match folder.state {
                     FolderState::Deleted => self.remove_later(directory, &image, folder),
                     FolderState::Stray => {
@@ -68,7 +74,7 @@ impl<D: Disk> Node<D> {
                             continue;
                         }
                         match self.is_stray(&image, directory, &folder) {
-                            Ok(None) => kept.push(folder),
+                            Ok(None) => keep(folder),
                             // A copy that was begun and holds nothing yet.
                             Ok(Some(NAMELESS)) if folder.state == FolderState::Future => {
                                 self.discard(&image, directory, &folder);
@@ -77,7 +83,7 @@ impl<D: Disk> Node<D> {
                             Err(error) => {
                                 self.directories.note(&error);
                                 tracing::error!("{error}");
-                                kept.push(folder);
+                                keep(folder);
                             }
                         }
                     }
@@ -87,7 +93,7 @@ impl<D: Disk> Node<D> {
         }
         for directory in self.directories.online() {
             let folders = lock(&directory.found).clone();
-            for folder in folders {
+            for folder in folders.into_values().flatten() {
                 let key = (folder.partition.clone(), folder.state == FolderState::Future);
                 if let Some(other) = seen.insert(key.clone(), Arc::clone(directory)) {
                     let kept = self.resolve(&image, [&other, directory], &folder, now)?;
@@ -158,8 +164,8 @@ impl<D: Disk> Node<D> {
         now: Now,
     ) -> Result<Arc<Directory<D>>, StartError> {
         let find = |directory: &Arc<Directory<D>>| {
-            let same = |f: &&Folder| f.partition == folder.partition && f.state == folder.state;
-            lock(&directory.found).iter().find(same).cloned()
+            let found = lock(&directory.found);
+            found.get(&folder.partition)?.iter().find(|f| f.state == folder.state).cloned()
         };
         let path = |directory: &Arc<Directory<D>>| {
             let name = find(directory).map_or_else(|| folder.name.clone(), |f| f.name);
@@ -197,7 +203,9 @@ impl<D: Disk> Node<D> {
             return Err(duplicate());
         }
         let gone = find(other).ok_or_else(duplicate)?;
-        lock(&other.found).retain(|f| *f != gone);
+        if let Some(folders) = lock(&other.found).get_mut(&gone.partition) {
+            folders.retain(|f| *f != gone);
+        }
         self.set_stray(other, &gone, "the metadata names another directory");
         Ok(Arc::clone(kept))
     }

@@ -18,7 +18,7 @@ pub trait Host: Send + Sync {
     /// Runs a job soon, elsewhere.
     fn run(&self, job: Job);
 
-    /// Runs a job elsewhere when this time has passed. One that is still waiting when the program ends is not run.
+    /// Runs a job elsewhere when this time has passed; one that still waits when the program is stopped is run then.
     fn run_after(&self, delay: Duration, job: Job);
 
     /// Runs a job that requests wait for: soon, beside others of its kind, and never behind those of [`Host::run`].

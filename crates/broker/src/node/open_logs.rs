@@ -3,7 +3,7 @@
 use super::directories::Directory;
 use super::folders::{Found, FoundLogs};
 use super::recovery::Progress;
-use super::topic_config::{log_config, topic_config};
+use super::topic_config::{LogConfigs, log_config, topic_config};
 use super::{Node, Published, Work};
 use crate::request::Now;
 use ottla_log::directory::{FolderState, TopicPartition};
@@ -12,7 +12,7 @@ use ottla_machine::{Disk, PartitionIndex};
 use ottla_metadata::image::{Image, Topic};
 use ottla_replica::Located;
 use ottla_wire::Uuid;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a partition begins with.
@@ -33,6 +33,33 @@ struct Opening<'a> {
     image: &'a Image,
 }
 
+/// How many logs each directory has. Those that were there before are counted when somebody asks, since most places are
+/// given without that.
+#[derive(Default)]
+struct Held {
+    before: Option<BTreeMap<Uuid, usize>>,
+    added: BTreeMap<Uuid, usize>,
+}
+
+impl Held {
+    fn add(&mut self, directory: Uuid) {
+        *self.added.entry(directory).or_default() += 1;
+    }
+
+    fn count<D: Disk>(&mut self, directory: Uuid, published: &Published<D>) -> usize {
+        let before = self.before.get_or_insert_with(|| {
+            let mut before = BTreeMap::new();
+            for partition in published.all_hosted() {
+                for located in [Some(partition.located()), partition.future()].into_iter().flatten() {
+                    *before.entry(located.directory_id).or_default() += 1;
+                }
+            }
+            before
+        });
+        [&*before, &self.added].into_iter().filter_map(|held| held.get(&directory)).sum()
+    }
+}
+
 impl<D: Disk> Node<D> {
     /// Opens what is found on disk, several logs at once; the others begin empty and cost the disk nothing yet.
     pub(super) fn open_logs(
@@ -40,28 +67,22 @@ impl<D: Disk> Node<D> {
         next: &Published<D>,
         image: &Image,
         touched: &[&Arc<Topic>],
+        configs: &mut LogConfigs,
         now: Now,
     ) -> BTreeMap<(Uuid, i32), Opened<D>> {
         let opened = Mutex::new(BTreeMap::new());
-        let mut held: BTreeMap<Uuid, usize> = BTreeMap::new();
-        for partition in next.all_hosted() {
-            for located in [Some(partition.located()), partition.future()].into_iter().flatten() {
-                *held.entry(located.directory_id).or_default() += 1;
-            }
-        }
+        let mut held = Held::default();
         let mut jobs: BTreeMap<Uuid, Vec<(Opening<'_>, FoundLogs<D>)>> = BTreeMap::new();
         let mut unplaced = Vec::new();
-        let mut seen = BTreeSet::new();
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
-            let config = Arc::new(log_config(image, &config, self.settings()));
+            let config = configs.shared(log_config(image, &config, self.settings()));
+            let hosted = next.hosted.get(&topic.id);
             for (index, partition) in &topic.partitions {
                 let key = (topic.id, *index);
                 if !partition.replicas.contains(&self.id)
-                    || next.partition(topic.id, *index).is_some()
+                    || hosted.is_some_and(|hosted| hosted.contains_key(index))
                     || self.directories.has_lost(topic.id, *index)
-                    // A topic can be touched by itself and by its configuration.
-                    || !seen.insert(key)
                 {
                     continue;
                 }
@@ -81,7 +102,7 @@ impl<D: Disk> Node<D> {
                     continue;
                 }
                 for here in [&found.current, &found.future].into_iter().flatten() {
-                    *held.entry(here.directory.id).or_default() += 1;
+                    held.add(here.directory.id);
                 }
                 let place = found.current.as_ref().or(found.future.as_ref()).map(|here| here.directory.id);
                 jobs.entry(place.unwrap_or_default()).or_default().push((opening, found));
@@ -114,8 +135,8 @@ impl<D: Disk> Node<D> {
             if let Some(future) = future {
                 self.set_stray(&future.directory, &future.folder, "the log is gone that it was copied from");
             }
-            let Some(directory) = self.directory_for(&held, &opening) else { continue };
-            *held.entry(directory.id).or_default() += 1;
+            let Some(directory) = self.directory_for(&mut held, next, &opening) else { continue };
+            held.add(directory.id);
             opened.insert(key, Opened { current: self.create_log(directory, &opening), future: None });
         }
         opened
@@ -221,9 +242,9 @@ impl<D: Disk> Node<D> {
         Ok(Located { log, directory_id: directory.id })
     }
 
-    /// The directory that somebody asked for; else the one that the metadata names; else the one with the fewest logs that is not cordoned, the first of them in
-    /// the configuration's order; else the first. `held` counts the logs of each directory.
-    fn directory_for(&self, held: &BTreeMap<Uuid, usize>, opening: &Opening<'_>) -> Option<&Arc<Directory<D>>> {
+    /// The directory that somebody asked for; else the one that the metadata names; else the one with the fewest logs that
+    /// is not cordoned, the first of them in the configuration's order; else the first.
+    fn directory_for(&self, held: &mut Held, next: &Published<D>, opening: &Opening<'_>) -> Option<&Arc<Directory<D>>> {
         let preferred = self.moves.take_preferred(&opening.name);
         if let Some(directory) =
             [preferred, opening.assigned].into_iter().flatten().find_map(|id| self.directories.with_id(id))
@@ -232,7 +253,6 @@ impl<D: Disk> Node<D> {
         }
         let cordoned: Vec<Uuid> = self.cordoned(opening.image).iter().map(|directory| directory.id).collect();
         let free = self.directories.online().filter(|directory| !cordoned.contains(&directory.id));
-        free.min_by_key(|directory| held.get(&directory.id).copied().unwrap_or(0))
-            .or_else(|| self.directories.online().next())
+        free.min_by_key(|directory| held.count(directory.id, next)).or_else(|| self.directories.online().next())
     }
 }

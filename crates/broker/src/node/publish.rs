@@ -2,7 +2,7 @@
 //! elections; authorizer and configurations with the image, since a request reads all of them as one.
 
 use super::step::ControllerState;
-use super::topic_config::{log_config, topic_config};
+use super::topic_config::{LogConfigs, log_config, topic_config};
 use super::{Authorization, Node, Published};
 use crate::request::Now;
 use ottla_log::directory::TopicPartition;
@@ -107,10 +107,14 @@ impl<D: Disk> Node<D> {
                     .filter_map(|r| image.topics.named(&r.name)),
             ),
         }
-        let mut opened = self.open_logs(next, image, &touched, now);
+        // A topic can be touched by itself and by its configuration.
+        touched.sort_by_key(|topic| topic.id);
+        touched.dedup_by_key(|topic| topic.id);
+        let mut configs = LogConfigs::default();
+        let mut opened = self.open_logs(next, image, &touched, &mut configs, now);
         for topic in touched {
             let config = topic_config(image, self.settings(), &topic.name);
-            let settings = Arc::new(log_config(image, &config, self.settings()));
+            let settings = configs.shared(log_config(image, &config, self.settings()));
             let mut hosted = next.hosted.get(&topic.id).map(|h| BTreeMap::clone(h)).unwrap_or_default();
             for (index, partition) in &topic.partitions {
                 if !partition.replicas.contains(&self.id) {
@@ -123,7 +127,7 @@ impl<D: Disk> Node<D> {
                         if let Some(future) = known.future() {
                             future.log.set_config(Arc::clone(&settings));
                         }
-                        if *known.leadership() != leadership {
+                        if known.leadership() != leadership {
                             known.set_leadership(leadership);
                         }
                     }
@@ -156,8 +160,7 @@ impl<D: Disk> Node<D> {
             leader: partition.leader,
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
-            isr: partition.isr.clone(),
-            replicas: partition.replicas.clone(),
+            isr_size: i32::try_from(partition.isr.len()).unwrap_or(i32::MAX),
             is_leader: partition.leader == self.id,
             // A topic with fewer replicas than that could never be written to.
             min_insync_replicas: config

@@ -61,7 +61,8 @@ impl<D: Disk> Node<D> {
                     return None;
                 }
                 scrub.began = Some(now);
-                scrub.left = self.published().all_hosted().cloned().collect();
+                let published = self.published();
+                scrub.left = published.all_hosted().filter(|partition| partition.log().has_folder()).cloned().collect();
                 if scrub.left.is_empty() {
                     return None;
                 }

@@ -6,6 +6,7 @@ use ottla_metadata::config_defs::{self, TopicConfig};
 use ottla_metadata::image::{ConfigResource, Configs, Image};
 use ottla_replica::Acknowledgement;
 use ottla_wire::batch::{Compression, TimestampType};
+use std::sync::Arc;
 
 static NONE: Configs = Configs::new();
 
@@ -57,6 +58,20 @@ pub(super) fn log_config(image: &Image, config: &TopicConfig, settings: &Setting
             Acknowledgement::Written => UnsyncedBytes::Kept,
             Acknowledgement::Synced => UnsyncedBytes::WrittenAnew,
         },
+    }
+}
+
+/// The settings of logs, of which most topics have equal ones: those share them.
+#[derive(Default)]
+pub(super) struct LogConfigs(Option<Arc<LogConfig>>);
+
+impl LogConfigs {
+    /// These, or the last ones if they are equal.
+    pub fn shared(&mut self, config: LogConfig) -> Arc<LogConfig> {
+        match &self.0 {
+            Some(last) if **last == config => Arc::clone(last),
+            _ => Arc::clone(self.0.insert(Arc::new(config))),
+        }
     }
 }
 

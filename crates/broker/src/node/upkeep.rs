@@ -33,6 +33,10 @@ impl<D: Disk> Node<D> {
             // A log that is being moved here counts as the partition's, as in Kafka.
             let logs = [Some(partition.located()), partition.future()].into_iter().flatten();
             for Located { log, .. } in logs.filter(|located| located.directory_id == directory.id) {
+                if !log.has_folder() {
+                    // It begins at 0 anew, as it would for Kafka.
+                    continue;
+                }
                 let offsets = log.offsets();
                 recovery_points.insert(name.clone(), log.recovery_point());
                 // As Kafka: only where the log begins above what its first segment says.

@@ -146,7 +146,7 @@ impl<D: Disk> CleanJob<D> {
             }
             Err(error) => {
                 self.abandon();
-                Err(error)
+                self.log.noting_damage(Err(error))
             }
             done => done,
         }

@@ -55,6 +55,7 @@ impl CleanerBuffers {
         let read = self.read_batches(place, segment, position, io_bytes)?;
         let mut passed = Passed { position, bytes: 0, is_full: false };
         for batch in Batches::new(&self.read[..read]) {
+            let header = batch.as_ref().ok().map(|batch| batch.header);
             let mapped = batch.and_then(|batch| {
                 batch.verify_crc()?;
                 let header = batch.header;
@@ -73,7 +74,7 @@ impl CleanerBuffers {
                 }
                 Ok(header.size_in_bytes() as u64)
             });
-            let bytes = mapped.map_err(|error| corrupt(place, segment, passed.position, &error))?;
+            let bytes = mapped.map_err(|error| segment.damaged(place, passed.position, header.as_ref(), &error))?;
             passed.bytes += bytes;
             passed.position += bytes;
             if passed.is_full {
@@ -102,12 +103,14 @@ impl CleanerBuffers {
         let mut passed = Passed { position, bytes: 0, is_full: false };
         let mut aborted = Ok(());
         for batch in Batches::new(&self.read[..read]) {
+            let header = batch.as_ref().ok().map(|batch| batch.header);
             let filtered = batch.and_then(|batch| {
                 batch.verify_crc()?;
                 let filtered = self.filter.filter(&batch, &mut judge, &mut self.write)?;
                 Ok((batch.header.size_in_bytes() as u64, filtered))
             });
-            let (bytes, filtered) = filtered.map_err(|error| corrupt(place, segment, passed.position, &error))?;
+            let (bytes, filtered) =
+                filtered.map_err(|error| segment.damaged(place, passed.position, header.as_ref(), &error))?;
             passed.position += bytes;
             passed.bytes += bytes;
             stats.bytes_read += bytes;
@@ -154,19 +157,15 @@ impl CleanerBuffers {
                 .read_at(position, &mut self.read[..bytes])
                 .map_err(|error| LogError::io("reading", &segment.path(place, LOG), error))?;
             let first = BatchHeader::parse(&self.read[..read]);
-            let size = first.map_err(|error| corrupt(place, segment, position, &error))?.size_in_bytes();
+            let size = first.map_err(|error| segment.damaged(place, position, None, &error))?.size_in_bytes();
             if size <= read {
                 return Ok(read);
             }
             // Nothing of the size is allocated unless the file is as long.
             if size as u64 > left || read < bytes {
-                return Err(corrupt(place, segment, position, &BatchError::InvalidLength(size as i32)));
+                return Err(segment.damaged(place, position, None, &BatchError::InvalidLength(size as i32)));
             }
             wanted = size;
         }
     }
-}
-
-fn corrupt<D: Disk>(place: Place<'_, D>, segment: &Segment<D>, position: u64, error: &BatchError) -> LogError {
-    LogError::malformed(&segment.path(place, LOG), format!("at position {position}: {error}"))
 }

@@ -70,7 +70,7 @@ impl<D: Disk> Log<D> {
         assert!(!after.is_empty(), "the active segment is never cleaned");
         {
             let mut view = self.view();
-            view.segments = Arc::new(before.iter().chain([&new]).chain(after).cloned().collect());
+            view.segments = before.iter().chain([&new]).chain(after).cloned().collect();
             view.forget_known();
         }
         self.inner.replacements.fetch_add(1, Ordering::SeqCst);

@@ -4,6 +4,7 @@
 //! Written beside, synced and renamed; and only when something changed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ottla_machine::{Disk, Offset, PartitionIndex};
 
@@ -84,12 +85,19 @@ impl Checkpoint {
         }
         let count: usize = lines.next()?.trim().parse().ok()?;
         let mut offsets = PartitionOffsets::new();
+        // The partitions of a topic share its name.
+        let mut topic: Arc<str> = Arc::default();
         for line in lines {
             let mut fields = line.split_whitespace();
-            let topic = fields.next()?.into();
+            let name = fields.next()?;
+            if name != &*topic {
+                topic = name.into();
+            }
             let partition = PartitionIndex(fields.next()?.parse().ok()?);
             let offset = Offset(fields.next()?.parse().ok()?);
-            if fields.next().is_some() || offsets.insert(TopicPartition { topic, partition }, offset).is_some() {
+            if fields.next().is_some()
+                || offsets.insert(TopicPartition { topic: Arc::clone(&topic), partition }, offset).is_some()
+            {
                 return None;
             }
         }

@@ -299,7 +299,7 @@ impl<'a, D: Disk> Opening<'a, D> {
         // The caller knows the high watermark; until it says so, nothing is visible to consumers.
         view.high_watermark = view.log_start_offset;
         view.first_unstable_offset = self.producers.first_unstable_offset();
-        view.segments = Arc::new(std::mem::take(&mut self.segments));
+        view.segments = std::mem::take(&mut self.segments).into();
         view.forget_known();
         let clean = self.options.shutdown == ShutdownKind::Clean && self.recovery.segments == 0;
         let recovery_point = if clean { self.end_offset } else { self.options.recovery_point.0.min(self.end_offset) };

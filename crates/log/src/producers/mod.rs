@@ -17,6 +17,7 @@ pub(crate) use entry::{BatchMetadata, ProducerEntry};
 pub(crate) use snapshot::{decode, encode};
 pub(crate) use update::{CompletedTxn, ProducerBatch, Staged, Strictness};
 
+use crate::rare::Rare;
 use crate::segment::AbortedTxn;
 
 /// A producer as DescribeProducers shows it.
@@ -44,15 +45,15 @@ pub(crate) struct LastRecord {
 /// All producers of a log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
-    entries: BTreeMap<i64, ProducerEntry>,
+    entries: Rare<BTreeMap<i64, ProducerEntry>>,
     /// First offset of each open transaction, and whose it is.
-    ongoing: BTreeMap<i64, i64>,
+    ongoing: Rare<BTreeMap<i64, i64>>,
     /// First and last offset of each transaction that has ended above the high watermark.
-    unreplicated: BTreeMap<i64, i64>,
+    unreplicated: Rare<BTreeMap<i64, i64>>,
     /// The offset up to which batches are in this state.
     pub(crate) map_end_offset: i64,
     /// Offsets of the snapshots on disk.
-    pub(crate) snapshots: BTreeSet<i64>,
+    pub(crate) snapshots: Rare<BTreeSet<i64>>,
 }
 
 impl Producers {
@@ -130,7 +131,9 @@ impl Producers {
     }
 
     pub(crate) fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) {
-        self.entries.retain(|_, entry| !entry.is_expired(now_ms, expiration_ms));
+        if !self.entries.is_empty() {
+            self.entries.retain(|_, entry| !entry.is_expired(now_ms, expiration_ms));
+        }
     }
 
     /// Starts over, as a log that is empty up to `offset`. The list of snapshots stays: their files are there still.

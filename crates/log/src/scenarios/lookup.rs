@@ -44,6 +44,24 @@ fn the_first_record_at_or_after_a_time_is_found_exactly() {
 }
 
 #[test]
+fn a_look_up_that_comes_upon_damage_tells_of_it_and_so_do_reads_from_then_on() {
+    let fixture = fixture(Compression::None);
+    let mut codecs = Codecs::default();
+    let mut find = |timestamp| fixture.log.offset_for_timestamp(Timestamp(timestamp), &mut codecs);
+    // The last byte of the first batch, which holds offsets 0 to 2.
+    let size = fixture.log.read(Offset(0), 1, ReadBound::LogEnd, MinOneBatch::Yes).unwrap().length;
+    let path = dir().join("00000000000000000000.log");
+    assert!(fixture.disk.flip_bit(&path, size as u64 - 1, 1));
+    let error = find(1003).unwrap_err();
+    assert_eq!(error.error_code(), 2);
+    assert!(error.to_string().starts_with(&format!("{}: at position 0: ", path.display())), "{error}");
+    let read = |offset| fixture.log.read(Offset(offset), 10_000, ReadBound::LogEnd, MinOneBatch::Yes);
+    assert_eq!(read(1).err().unwrap().to_string(), "offsets 0 to 2 are damaged on disk");
+    assert!(read(3).is_ok());
+    assert_eq!(find(1100).unwrap().unwrap().offset, Offset(3));
+}
+
+#[test]
 fn deleted_records_are_not_found() {
     let fixture = fixture(Compression::None);
     fixture.log.set_high_watermark(Offset(120));

@@ -1,7 +1,7 @@
 //! Finding a place in a segment, by offset or by time: the index gives a start, a walk over headers the rest.
 
-use ottla_machine::{Disk, DiskFile};
-use ottla_wire::batch::{Batch, BatchHeader, Codecs, HEADER_LEN, ScanLimits, scan};
+use ottla_machine::{Disk, DiskFile, Offset};
+use ottla_wire::batch::{Batch, BatchError, BatchHeader, Codecs, HEADER_LEN, ScanLimits, scan};
 
 use super::{HeaderWalk, Place, Segment, TimeEntry, WalkStop};
 use crate::error::LogError;
@@ -95,17 +95,39 @@ impl<D: Disk> Segment<D> {
         let bytes = self.read_batch(place, found)?;
         let batch = Batch { header: found.header, bytes: &bytes };
         let mut first = None;
-        let scanned = scan(&batch, codecs, limits, |shape| {
-            let entry = TimeEntry {
-                timestamp: found.header.record_timestamp(shape.timestamp_delta),
-                offset: found.header.base_offset.saturating_add(i64::from(shape.offset_delta)),
-            };
-            if first.is_none() && fits(&entry) {
-                first = Some(entry);
-            }
+        let whole = batch.verify_crc();
+        let scanned = whole.and_then(|()| {
+            scan(&batch, codecs, limits, |shape| {
+                let entry = TimeEntry {
+                    timestamp: found.header.record_timestamp(shape.timestamp_delta),
+                    offset: found.header.base_offset.saturating_add(i64::from(shape.offset_delta)),
+                };
+                if first.is_none() && fits(&entry) {
+                    first = Some(entry);
+                }
+            })
         });
-        scanned.map_err(|error| LogError::malformed(&self.path(place, LOG), error))?;
+        scanned.map_err(|error| self.damaged(place, found.position, Some(&found.header), &error))?;
         Ok(first)
+    }
+
+    /// What is wrong with a batch. Where its checksum says so, its offsets are lost; others may read what is not understood here.
+    pub(crate) fn damaged(
+        &self,
+        place: Place<'_, D>,
+        position: u64,
+        header: Option<&BatchHeader>,
+        error: &BatchError,
+    ) -> LogError {
+        let (path, reason) = (self.path(place, LOG), error.to_string());
+        let is_lost = matches!(error, BatchError::CrcMismatch { .. });
+        match header.filter(|header| is_lost && header.base_offset >= self.base_offset) {
+            Some(header) => {
+                let (first, last) = (header.base_offset, header.last_offset().max(header.base_offset));
+                LogError::Damaged { path, position, first: Offset(first), last: Offset(last), reason }
+            }
+            None => LogError::malformed(&path, format!("at position {position}: {reason}")),
+        }
     }
 
     /// The bytes of a batch that a walk found, and which therefore are there.

@@ -39,10 +39,10 @@ impl Change {
     /// No change yet: the partition as it is.
     pub(super) fn of(partition: &Partition) -> Self {
         Self {
-            isr: partition.isr.clone(),
-            replicas: partition.replicas.clone(),
-            removing: partition.removing_replicas.clone(),
-            adding: partition.adding_replicas.clone(),
+            isr: partition.isr.to_vec(),
+            replicas: partition.replicas.to_vec(),
+            removing: partition.removing_replicas.to_vec(),
+            adding: partition.adding_replicas.to_vec(),
             election: Election::Online,
             leaving: None,
             is_unclean_shutdown: false,
@@ -114,10 +114,10 @@ impl Controller<'_> {
         if is_unclean || !elr_enabled {
             elr.clear();
         }
-        if elr != partition.eligible_leader_replicas {
+        if *elr != *partition.eligible_leader_replicas {
             record.eligible_leader_replicas = Some(elr);
         }
-        if record.isr.is_none() && (!change.isr.is_empty() || elr_enabled) && change.isr != partition.isr {
+        if record.isr.is_none() && (!change.isr.is_empty() || elr_enabled) && *change.isr != *partition.isr {
             record.isr = Some(change.isr.clone());
         }
         let shrank = record.isr.as_ref().is_some_and(|now| partition.isr.iter().any(|id| !now.contains(id)));
@@ -139,20 +139,17 @@ impl Controller<'_> {
 
     /// Who may lead though it is not in sync: those that left an ISR smaller than it must be (KIP-966).
     fn eligible(&self, topic: &Topic, partition: &Partition, change: &Change) -> Vec<i32> {
-        if !self.image.has_elr() || change.isr.len() >= self.effective_min_insync_replicas(topic) {
+        // A topic cannot ask for more replicas in sync than it has; what it asks for is looked up last.
+        let factor = topic.partitions.get(&0).map_or(usize::MAX, |first| first.replicas.len());
+        let isr = change.isr.len();
+        if !self.image.has_elr() || isr >= factor || isr >= self.min_insync_replicas(&topic.name) {
             return Vec::new();
         }
-        let mut elr = partition.eligible_leader_replicas.clone();
+        let mut elr = partition.eligible_leader_replicas.to_vec();
         elr.extend(partition.isr.iter().filter(|id| !partition.eligible_leader_replicas.contains(id)));
         elr.retain(|id| !(change.isr.contains(id) || change.is_unclean_shutdown && Some(*id) == change.leaving));
         elr.sort_unstable();
         elr
-    }
-
-    /// A topic cannot ask for more replicas in sync than it has.
-    fn effective_min_insync_replicas(&self, topic: &Topic) -> usize {
-        let factor = topic.partitions.get(&0).map_or(usize::MAX, |first| first.replicas.len());
-        self.min_insync_replicas(&topic.name).min(factor)
     }
 
     fn elect(&self, partition: &Partition, change: &Change, elr: &[i32]) -> Elected {
@@ -167,7 +164,7 @@ impl Controller<'_> {
         if let Some(leader) = clean {
             return Elected { leader, is_unclean: false };
         }
-        let last_known = match partition.last_known_elr.as_slice() {
+        let last_known = match &*partition.last_known_elr {
             [id] if self.image.has_elr() && elr.is_empty() && change.isr.is_empty() && acceptable(*id) => Some(*id),
             _ => None,
         };
@@ -197,9 +194,9 @@ impl Controller<'_> {
                 _ => partition.directory_of(*id).unwrap_or_else(|| self.default_directory(*id)),
             };
             let directories: Vec<Uuid> = change.replicas.iter().map(directory).collect();
-            record.directories = (directories != partition.directories).then_some(directories);
+            record.directories = (*directories != *partition.directories).then_some(directories);
         }
-        let changed = |now: Vec<i32>, before: &Vec<i32>| (now != *before).then_some(now);
+        let changed = |now: Vec<i32>, before: &[i32]| (*now != *before).then_some(now);
         if !change.replicas.is_empty() {
             record.replicas = changed(change.replicas, &partition.replicas);
         }

@@ -21,7 +21,9 @@ impl Controller<'_> {
     /// The changes that an event brings to the partitions it concerns.
     pub(super) fn partition_changes(&self, event: Event) -> Vec<VersionedRecord> {
         let mut records = Vec::new();
+        let version = self.image.record_versions().partition();
         for topic in self.image.topics.iter() {
+            let election = self.allowed_election(topic);
             for (index, partition) in &topic.partitions {
                 let concerned = match event {
                     Event::Removed(id) => partition.isr.contains(&id),
@@ -30,8 +32,8 @@ impl Controller<'_> {
                         partition.isr.contains(&id) || partition.eligible_leader_replicas.contains(&id)
                     }
                 };
-                if concerned && let Some(record) = self.after(topic, *index, partition, event) {
-                    records.push((record.into(), self.image.record_versions().partition()));
+                if concerned && let Some(record) = self.after(topic, *index, partition, event, election) {
+                    records.push((record.into(), version));
                 }
             }
         }
@@ -58,7 +60,7 @@ impl Controller<'_> {
         partition: &Partition,
         broker: i32,
     ) -> Option<PartitionChangeRecord<'static>> {
-        self.after(topic, index, partition, Event::Removed(broker))
+        self.after(topic, index, partition, Event::Removed(broker), self.allowed_election(topic))
     }
 
     fn after(
@@ -67,8 +69,9 @@ impl Controller<'_> {
         index: i32,
         partition: &Partition,
         event: Event,
+        election: Election,
     ) -> Option<PartitionChangeRecord<'static>> {
-        let mut change = Change::of(partition);
+        let mut change = Change { election, ..Change::of(partition) };
         match event {
             Event::Removed(id) => change.leaving = Some(id),
             Event::Added(id) => change.returning = Some(id),
@@ -78,9 +81,10 @@ impl Controller<'_> {
             }
         }
         change.isr.retain(|id| Some(*id) != change.leaving);
-        if self.unclean_leader_election(&topic.name) {
-            change.election = Election::Unclean;
-        }
         self.change(topic, index, partition, change)
+    }
+
+    fn allowed_election(&self, topic: &Topic) -> Election {
+        if self.unclean_leader_election(&topic.name) { Election::Unclean } else { Election::Online }
     }
 }

@@ -136,7 +136,7 @@ impl Cluster {
 
     fn partition(&self, topic: &str) -> (i32, i32, Vec<i32>, Vec<i32>) {
         let p = self.image.topics.partition(topic, 0).unwrap();
-        (p.leader, p.leader_epoch, p.isr.clone(), p.eligible_leader_replicas.clone())
+        (p.leader, p.leader_epoch, p.isr.to_vec(), p.eligible_leader_replicas.to_vec())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::configs::{ConfigOperation, ConfigOperationKind};
 use super::topic_names::{collision_form, validate_topic_name};
 use super::{Controller, Outcome, RECORDS_PER_REQUEST_MAX, VersionedRecord, new_id, placement};
-use crate::image::{ConfigResource, Partition};
+use crate::image::{BrokerIds, ConfigResource, Partition};
 use ottla_machine::Seed;
 use ottla_wire::api::create_partitions_request::CreatePartitionsTopic;
 use ottla_wire::api::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest};
@@ -254,12 +254,12 @@ impl Controller<'_> {
         Some(Partition {
             directories: replicas.iter().map(|id| self.default_directory(*id)).collect(),
             leader: *isr.first()?,
-            isr,
-            replicas,
-            removing_replicas: Vec::new(),
-            adding_replicas: Vec::new(),
-            eligible_leader_replicas: Vec::new(),
-            last_known_elr: Vec::new(),
+            isr: isr.into(),
+            replicas: replicas.into(),
+            removing_replicas: BrokerIds::default(),
+            adding_replicas: BrokerIds::default(),
+            eligible_leader_replicas: BrokerIds::default(),
+            last_known_elr: BrokerIds::default(),
             leader_recovery_state: 0,
             leader_epoch: 0,
             partition_epoch: 0,

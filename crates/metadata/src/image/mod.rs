@@ -9,7 +9,7 @@ mod topics;
 pub use cluster::{Broker, Controller, Endpoint, SupportedFeatures};
 pub use identity::{Acl, DelegationToken, QuotaEntity, Quotas, ScramCredential, quota_record};
 pub use loader::{Delta, Loader};
-pub use topics::{LEADER_UNCHANGED, NO_LEADER, Partition, Topic, Topics};
+pub use topics::{BrokerIds, LEADER_UNCHANGED, NO_LEADER, Partition, Topic, Topics};
 
 use crate::features::{METADATA_VERSION, METADATA_VERSION_MIN, RecordVersions};
 use imbl::OrdMap;

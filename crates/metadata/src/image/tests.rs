@@ -179,5 +179,5 @@ fn a_partition_with_too_few_directories_is_no_reason_to_end() {
         image.replay(record).unwrap();
     }
     let partition = image.topics.partition("t", 0).unwrap();
-    assert_eq!(partition.directories, [Uuid::UNASSIGNED_DIR, Uuid([4; 16])]);
+    assert_eq!(*partition.directories, [Uuid::UNASSIGNED_DIR, Uuid([4; 16])]);
 }

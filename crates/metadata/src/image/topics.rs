@@ -26,17 +26,20 @@ pub struct Topic {
     pub partitions: OrdMap<i32, Arc<Partition>>,
 }
 
+/// Ids of brokers. What is equal is shared, and what is empty costs nothing: there may be a million partitions.
+pub type BrokerIds = Arc<[i32]>;
+
 /// What the metadata says of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
-    pub replicas: Vec<i32>,
+    pub replicas: BrokerIds,
     /// The directory of each replica, in their order.
-    pub directories: Vec<Uuid>,
-    pub isr: Vec<i32>,
-    pub removing_replicas: Vec<i32>,
-    pub adding_replicas: Vec<i32>,
-    pub eligible_leader_replicas: Vec<i32>,
-    pub last_known_elr: Vec<i32>,
+    pub directories: Arc<[Uuid]>,
+    pub isr: BrokerIds,
+    pub removing_replicas: BrokerIds,
+    pub adding_replicas: BrokerIds,
+    pub eligible_leader_replicas: BrokerIds,
+    pub last_known_elr: BrokerIds,
     pub leader: i32,
     /// 0: recovered; 1: recovering, after an unclean election (KIP-704).
     pub leader_recovery_state: i8,
@@ -99,7 +102,10 @@ impl Topics {
 
     pub(super) fn add_partition(&mut self, record: &PartitionRecord<'_>) -> bool {
         let Some(topic) = self.by_id.get_mut(&record.topic_id) else { return false };
-        Arc::make_mut(topic).partitions.insert(record.partition_id, Arc::new(Partition::from_record(record)));
+        let topic = Arc::make_mut(topic);
+        let beside = topic.partitions.get_max().map(|(_, partition)| &**partition);
+        let partition = Partition::from_record(record, beside);
+        topic.partitions.insert(record.partition_id, Arc::new(partition));
         true
     }
 
@@ -128,8 +134,8 @@ impl Topics {
             let Some(topic) = self.by_id.get_mut(&id).map(Arc::make_mut) else { continue };
             for index in affected {
                 if let Some(partition) = topic.partitions.get_mut(&index).map(Arc::make_mut) {
-                    partition.eligible_leader_replicas.clear();
-                    partition.last_known_elr.clear();
+                    partition.eligible_leader_replicas = BrokerIds::default();
+                    partition.last_known_elr = BrokerIds::default();
                     partition.partition_epoch += 1;
                 }
             }
@@ -138,20 +144,23 @@ impl Topics {
 }
 
 impl Partition {
-    fn from_record(record: &PartitionRecord<'_>) -> Self {
+    /// A partition of a topic may well lie where another of it lies, `beside`.
+    fn from_record(record: &PartitionRecord<'_>, beside: Option<&Partition>) -> Self {
         // Before KIP-858 a replica had no directory.
         let directories = match record.directories.len() == record.replicas.len() {
-            true => record.directories.clone(),
-            false => vec![Uuid::MIGRATING_DIR; record.replicas.len()],
+            true => shared(&record.directories, beside.map(|other| &other.directories)),
+            false => vec![Uuid::MIGRATING_DIR; record.replicas.len()].into(),
         };
+        let replicas = shared(&record.replicas, beside.map(|other| &other.replicas));
+        let listed = |ids: &Option<Vec<i32>>| ids.as_deref().map(|ids| shared(ids, None)).unwrap_or_default();
         Self {
-            replicas: record.replicas.clone(),
+            isr: shared(&record.isr, Some(&replicas)),
+            replicas,
             directories,
-            isr: record.isr.clone(),
-            removing_replicas: record.removing_replicas.clone(),
-            adding_replicas: record.adding_replicas.clone(),
-            eligible_leader_replicas: record.eligible_leader_replicas.clone().unwrap_or_default(),
-            last_known_elr: record.last_known_elr.clone().unwrap_or_default(),
+            removing_replicas: shared(&record.removing_replicas, None),
+            adding_replicas: shared(&record.adding_replicas, None),
+            eligible_leader_replicas: listed(&record.eligible_leader_replicas),
+            last_known_elr: listed(&record.last_known_elr),
             leader: record.leader,
             leader_recovery_state: record.leader_recovery_state,
             leader_epoch: record.leader_epoch,
@@ -160,13 +169,13 @@ impl Partition {
     }
 
     fn change(&mut self, record: &PartitionChangeRecord<'_>) {
-        let set = |field: &mut Vec<i32>, value: &Option<Vec<i32>>| {
+        let set = |field: &mut BrokerIds, value: &Option<Vec<i32>>| {
             if let Some(value) = value {
-                field.clone_from(value);
+                *field = shared(value, Some(field));
             }
         };
         if let Some(directories) = &record.directories {
-            self.directories.clone_from(directories);
+            self.directories = shared(directories, Some(&self.directories));
         } else if let Some(replicas) = &record.replicas {
             let known = |id: &i32| self.directory_of(*id).unwrap_or(Uuid::UNASSIGNED_DIR);
             self.directories = replicas.iter().map(known).collect();
@@ -196,22 +205,31 @@ impl Partition {
     /// The record that says all of this partition, in the form of a level.
     #[must_use]
     pub fn to_record(&self, topic_id: Uuid, index: i32, versions: RecordVersions) -> PartitionRecord<'static> {
-        let some = |ids: &Vec<i32>| (!ids.is_empty() && versions.partition() >= 2).then(|| ids.clone());
+        let some = |ids: &BrokerIds| (!ids.is_empty() && versions.partition() >= 2).then(|| ids.to_vec());
         PartitionRecord {
             partition_id: index,
             topic_id,
-            replicas: self.replicas.clone(),
-            isr: self.isr.clone(),
-            removing_replicas: self.removing_replicas.clone(),
-            adding_replicas: self.adding_replicas.clone(),
+            replicas: self.replicas.to_vec(),
+            isr: self.isr.to_vec(),
+            removing_replicas: self.removing_replicas.to_vec(),
+            adding_replicas: self.adding_replicas.to_vec(),
             leader: self.leader,
             leader_recovery_state: self.leader_recovery_state,
             leader_epoch: self.leader_epoch,
             partition_epoch: self.partition_epoch,
-            directories: if versions.has_directories() { self.directories.clone() } else { Vec::new() },
+            directories: if versions.has_directories() { self.directories.to_vec() } else { Vec::new() },
             eligible_leader_replicas: some(&self.eligible_leader_replicas),
             last_known_elr: some(&self.last_known_elr),
             ..Default::default()
         }
+    }
+}
+
+/// A list that takes the place of an equal one, if there is one.
+fn shared<T: Copy + PartialEq>(list: &[T], equal: Option<&Arc<[T]>>) -> Arc<[T]> {
+    match equal.filter(|equal| ***equal == *list) {
+        Some(equal) => Arc::clone(equal),
+        None if list.is_empty() => Arc::default(),
+        None => list.into(),
     }
 }

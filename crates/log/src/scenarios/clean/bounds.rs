@@ -132,6 +132,8 @@ fn a_damaged_batch_is_named_and_nothing_changes() {
         fixture.disk.flip_bit(&path, byte, 1);
         assert_eq!(fixture.unfinished(), Vec::<String>::new());
     }
+    // Readers are told of the checksum; of a length nobody knows which offsets it concerns.
+    assert_eq!(fixture.log.corrupt_offsets(), [(Offset(1), Offset(1))]);
     assert_eq!(fixture.clean(at(0)), 3);
     assert_eq!(fixture.shown(), "0 [2 a=3]\n3\n");
 }

@@ -26,7 +26,7 @@ fn elect_all(cluster: &mut Cluster, kind: i8) -> usize {
 fn after_a_restart(features: &[(&'static str, i16)]) -> (Cluster, Vec<i32>) {
     let mut cluster = Cluster::of_three(features);
     cluster.create("t", 1, 3).unwrap();
-    let replicas = cluster.image.topics.partition("t", 0).unwrap().replicas.clone();
+    let replicas = cluster.image.topics.partition("t", 0).unwrap().replicas.to_vec();
     let first = replicas[0];
     cluster.fence(first);
     cluster.unfence(first);
@@ -66,7 +66,7 @@ fn an_unclean_election_takes_any_replica_that_is_there_and_marks_it() {
     assert_eq!(elect(&mut cluster, PREFERRED), Err(ErrorCode::PreferredLeaderNotAvailable));
     assert_eq!(elect(&mut cluster, UNCLEAN), Ok(()));
     let partition = cluster.image.topics.partition("t", 0).unwrap();
-    assert_eq!((partition.leader, partition.isr.clone()), (replicas[0], vec![replicas[0]]));
+    assert_eq!((partition.leader, partition.isr.to_vec()), (replicas[0], vec![replicas[0]]));
     assert_eq!(partition.leader_recovery_state, 1);
 }
 

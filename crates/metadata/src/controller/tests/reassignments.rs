@@ -17,8 +17,8 @@ fn alter(cluster: &mut Cluster, replicas: Option<&[i32]>, may_change: bool) -> R
 /// Replicas, those to be added, those to be removed, the ISR and the leader.
 fn state(cluster: &Cluster) -> [Vec<i32>; 5] {
     let p = cluster.image.topics.partition("t", 0).unwrap();
-    let (adding, removing) = (p.adding_replicas.clone(), p.removing_replicas.clone());
-    [p.replicas.clone(), adding, removing, p.isr.clone(), vec![p.leader]]
+    let (adding, removing) = (p.adding_replicas.to_vec(), p.removing_replicas.to_vec());
+    [p.replicas.to_vec(), adding, removing, p.isr.to_vec(), vec![p.leader]]
 }
 
 /// Three brokers; `t` lies on one of them, and the other two are given with it.
@@ -36,20 +36,20 @@ fn a_partition_moves_when_the_new_replica_is_in_sync() {
     alter(&mut cluster, Some(&[new]), true).unwrap();
     assert_eq!(state(&cluster), [vec![new, old], vec![new], vec![old], vec![old], vec![old]]);
     let directories = &cluster.image.topics.partition("t", 0).unwrap().directories;
-    assert_eq!(directories, &[Uuid([new as u8 + 100; 16]), Uuid([old as u8 + 100; 16])]);
+    assert_eq!(**directories, [Uuid([new as u8 + 100; 16]), Uuid([old as u8 + 100; 16])]);
     cluster.set_isr("t", &[old, new]);
     // Any change completes it: here an election.
     let request = ElectLeadersRequest::default();
     cluster.decide(|c| c.elect_leaders(&request).unwrap());
     assert_eq!(state(&cluster), [vec![new], vec![], vec![], vec![new], vec![new]]);
-    assert_eq!(cluster.image.topics.partition("t", 0).unwrap().directories, [Uuid([new as u8 + 100; 16])]);
+    assert_eq!(*cluster.image.topics.partition("t", 0).unwrap().directories, [Uuid([new as u8 + 100; 16])]);
 }
 
 #[test]
 fn a_move_to_where_it_lies_changes_nothing_and_another_order_is_done_at_once() {
     let mut cluster = Cluster::of_three(ELR);
     cluster.create("t", 1, 3).unwrap();
-    let replicas = cluster.image.topics.partition("t", 0).unwrap().replicas.clone();
+    let replicas = cluster.image.topics.partition("t", 0).unwrap().replicas.to_vec();
     let epoch = cluster.image.topics.partition("t", 0).unwrap().partition_epoch;
     alter(&mut cluster, Some(&replicas), true).unwrap();
     assert_eq!(cluster.image.topics.partition("t", 0).unwrap().partition_epoch, epoch);
