@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -26,31 +28,48 @@ func (o options) partitionsFrom(offset kgo.Offset) map[string]map[int32]kgo.Offs
 	return map[string]map[int32]kgo.Offset{o.topic: from}
 }
 
-// fetch reads so many records from the beginning.
+// fetch has o.clients consumers, each of which reads so many records from the beginning.
 func fetch(ctx context.Context, o options) (figures, error) {
+	var failed failure
+	var bytes atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for range o.clients {
+		all.Go(func() {
+			read, err := fetchOnce(ctx, o)
+			failed.note(err)
+			bytes.Add(read)
+		})
+	}
+	all.Wait()
+	return figures{
+		"seconds": time.Since(began).Seconds(),
+		"records": float64(o.records * o.clients),
+		"bytes":   float64(bytes.Load()),
+	}, failed.err()
+}
+
+func fetchOnce(ctx context.Context, o options) (int64, error) {
 	client, err := o.client(
 		kgo.ConsumePartitions(o.partitionsFrom(kgo.NewOffset().AtStart())),
 		kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20),
 	)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer client.Close()
 	records, bytes := 0, 0
-	began := time.Now()
 	for records < o.records {
 		fetched := client.PollFetches(ctx)
 		if err := fetched.Err0(); err != nil {
-			return nil, err
+			return 0, err
 		}
 		fetched.EachRecord(func(record *kgo.Record) {
 			records++
 			bytes += len(record.Value)
 		})
 	}
-	return figures{
-		"seconds": time.Since(began).Seconds(), "records": float64(records), "bytes": float64(bytes),
-	}, nil
+	return int64(bytes), nil
 }
 
 // latency sends records at a fixed rate, whatever the node does, and consumes them: from when a record was due to when

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -33,6 +34,9 @@ type options struct {
 	seconds     int
 	connections int
 	streams     string
+	codec       string
+	tls         bool
+	dir         string
 }
 
 type figures map[string]float64
@@ -51,6 +55,7 @@ var phases = map[string]phase{
 	"beside":  beside,
 	"first":   first,
 	"idle":    idle,
+	"store":   store,
 }
 
 func main() {
@@ -71,6 +76,9 @@ func main() {
 	flags.IntVar(&o.seconds, "seconds", 0, "")
 	flags.IntVar(&o.connections, "connections", 0, "")
 	flags.StringVar(&o.streams, "streams", "", "the topic of the streams, where it is another one")
+	flags.StringVar(&o.codec, "codec", "none", "none, gzip, snappy, lz4 or zstd")
+	flags.BoolVar(&o.tls, "tls", false, "the listener speaks TLS")
+	flags.StringVar(&o.dir, "dir", "", "where a key store is written")
 	flags.Parse(os.Args[2:])
 	ctx, cancel := context.WithTimeout(context.Background(), phaseTimeMax)
 	defer cancel()
@@ -82,12 +90,24 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(found)
 }
 
+var codecs = map[string]kgo.CompressionCodec{
+	"none":   kgo.NoCompression(),
+	"gzip":   kgo.GzipCompression(),
+	"snappy": kgo.SnappyCompression(),
+	"lz4":    kgo.Lz4Compression(),
+	"zstd":   kgo.ZstdCompression(),
+}
+
 func (o options) client(more ...kgo.Opt) (*kgo.Client, error) {
 	common := []kgo.Opt{
 		kgo.SeedBrokers(o.broker),
 		kgo.DefaultProduceTopic(o.topic),
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchCompression(codecs[o.codec]),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	}
+	if o.tls {
+		// What the node's certificate says is no part of any case.
+		common = append(common, kgo.DialTLSConfig(&tls.Config{InsecureSkipVerify: true}))
 	}
 	switch o.acks {
 	case "1":

@@ -37,31 +37,53 @@ func spread(ctx context.Context, o options) (figures, error) {
 	return pour(ctx, o, 1)
 }
 
+// pour has o.clients producers, each with its share of the records.
 func pour(ctx context.Context, o options, run int) (figures, error) {
-	client, err := o.client(
-		kgo.ProducerBatchMaxBytes(1_000_000),
-		kgo.MaxBufferedRecords(50_000),
-		kgo.ProducerLinger(5*time.Millisecond),
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	value := make([]byte, o.recordBytes)
-	rand.Read(value)
+	each := o.records / o.clients
+	value := o.value()
 	var failed failure
 	done := func(_ *kgo.Record, err error) { failed.note(err) }
+	var producers []*kgo.Client
+	for range o.clients {
+		client, err := o.client(
+			kgo.ProducerBatchMaxBytes(1_000_000),
+			kgo.MaxBufferedRecords(max(50_000/o.clients, 2000)),
+			kgo.ProducerLinger(5*time.Millisecond),
+		)
+		if err != nil {
+			return nil, err
+		}
+		defer client.Close()
+		producers = append(producers, client)
+	}
+	var all sync.WaitGroup
 	began := time.Now()
-	for i := range o.records {
-		client.Produce(ctx, &kgo.Record{Partition: int32(i / run % o.partitions), Value: value}, done)
+	for first, client := range producers {
+		all.Go(func() {
+			for i := range each {
+				client.Produce(ctx, &kgo.Record{Partition: int32((first + i/run) % o.partitions), Value: value}, done)
+			}
+			failed.note(client.Flush(ctx))
+		})
 	}
-	if err := client.Flush(ctx); err != nil {
-		return nil, err
-	}
+	all.Wait()
 	seconds := time.Since(began).Seconds()
+	records := each * o.clients
 	return figures{
-		"seconds": seconds, "records": float64(o.records), "bytes": float64(o.records * o.recordBytes),
+		"seconds": seconds, "records": float64(records), "bytes": float64(records * o.recordBytes),
 	}, failed.err()
+}
+
+// value is what a record carries: noise, or where it is compressed something that halves.
+func (o options) value() []byte {
+	value := make([]byte, o.recordBytes)
+	rand.Read(value)
+	if o.codec != "none" {
+		for i := range value {
+			value[i] = "0123456789abcdef"[value[i]&15]
+		}
+	}
+	return value
 }
 
 // small has clients that each wait for one record's acknowledgement before they send the next.

@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "produce", run: produce },
     Case { name: "fetch", run: fetch },
     Case { name: "idempotent", run: idempotent },
+    Case { name: "codecs", run: super::streams::codecs },
+    Case { name: "producers", run: super::streams::producers },
+    Case { name: "fan-out", run: super::streams::fan_out },
+    Case { name: "tls", run: super::streams::tls },
     Case { name: "small", run: small },
     Case { name: "latency", run: latency },
     Case { name: "partitions", run: partitions },
@@ -130,7 +134,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a phase; the node's CPU seconds meanwhile, from its mark on if it has one.
-    fn measured(&mut self, words: &[&str], marked: bool) -> Result<(Figures, f64)> {
+    pub(super) fn measured(&mut self, words: &[&str], marked: bool) -> Result<(Figures, f64)> {
         let mut load = Load::spawn(self.bench, self.home.port, &self.log, words)?;
         if marked {
             load.line("ready")?;
@@ -144,7 +148,7 @@ impl<'a> Session<'a> {
     }
 
     /// A JIT needs to have seen the code; both systems get the same.
-    fn warm_up(&mut self) -> Result<()> {
+    pub(super) fn warm_up(&mut self) -> Result<()> {
         if self.warm {
             return Ok(());
         }
@@ -193,9 +197,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn per_gb(&mut self, case: &'static str, found: &Figures, cpu: f64, goal: f64) -> Result<()> {
+    pub(super) fn per_gb(&mut self, case: &'static str, found: &Figures, cpu: f64, goal: Option<f64>) -> Result<()> {
         let gb = figure(found, "bytes")? / 1e9;
-        self.add(less(case, "CPU per GB", "s", Some(Goal::Ratio(goal))), cpu / gb);
+        self.add(less(case, "CPU per GB", "s", goal.map(Goal::Ratio)), cpu / gb);
         self.add(more(case, "throughput", "GB/s"), gb / figure(found, "seconds")?);
         Ok(())
     }
@@ -225,7 +229,7 @@ fn large(session: &mut Session<'_>, case: &'static str, acks: &str) -> Result<()
     let records = LARGE_RECORDS.to_string();
     let words = ["produce", "-topic", case, "-partitions", "4", "-records", &records, "-acks", acks];
     let (found, cpu) = session.measured(&words, false)?;
-    session.per_gb(case, &found, cpu, 0.40)
+    session.per_gb(case, &found, cpu, Some(0.40))
 }
 
 /// Reads what it has just written.
@@ -244,7 +248,7 @@ fn fetch(session: &mut Session<'_>) -> Result<()> {
             *found.entry(name).or_default() += value;
         }
     }
-    session.per_gb("fetch", &found, cpu, 0.65)?;
+    session.per_gb("fetch", &found, cpu, Some(0.65))?;
     session.load(&["delete", "-topic", "fetch"]).map(|_| ())
 }
 

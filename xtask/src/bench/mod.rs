@@ -12,6 +12,7 @@ mod report;
 mod results;
 mod scale;
 mod slow_disk;
+mod streams;
 mod synced;
 mod system;
 
