@@ -133,8 +133,10 @@ fn blank(line: &str, node: &Node, files: &Path) -> String {
     let line = line.replace(&node.data().display().to_string(), "<data>");
     let line = line.replace(&node.more().display().to_string(), "<more>");
     let line = line.replace(&node.bootstrap(), "<broker>").replace(&node.controller(), "<controller>");
-    let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
-    let line = line.replace(&port(&node.bootstrap()), "<port>").replace(&port(&node.controller()), "<port>");
+    let mut line = line;
+    for address in [node.bootstrap(), node.controller()] {
+        line = without_number(&line, address.rsplit(':').next().unwrap_or_default(), "<port>");
+    }
     let mut text = String::new();
     let mut word = String::new();
     let flush = |word: &mut String, text: &mut String| {
@@ -159,6 +161,19 @@ fn blank(line: &str, node: &Node, files: &Path) -> String {
     text
 }
 
+/// Puts a word in the place of a number, where that is not part of a longer one, such as a checksum.
+fn without_number(line: &str, number: &str, word: &str) -> String {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let (mut text, mut rest) = (String::new(), line);
+    while let Some(at) = rest.find(number).filter(|_| !number.is_empty()) {
+        let (before, after) = (&rest[..at], &rest[at + number.len()..]);
+        let is_part = is_digit(before.as_bytes().last()) || is_digit(after.as_bytes().first());
+        text = text + before + if is_part { number } else { word };
+        rest = after;
+    }
+    text + rest
+}
+
 /// 16 bytes in base64, as Kafka writes its ids.
 fn is_id(word: &str) -> bool {
     word.len() == 22 && word.chars().any(|c| c.is_ascii_uppercase()) && word.chars().any(|c| c.is_ascii_lowercase())
@@ -167,4 +182,16 @@ fn is_id(word: &str) -> bool {
 /// Milliseconds of these years.
 fn is_time(word: &str) -> bool {
     word.len() == 13 && word.starts_with('1') && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_part_of_a_checksum() {
+        let line = "crc: 4241924600 at 127.0.0.1:42419, 142419 (42419)";
+        let blanked = "crc: 4241924600 at 127.0.0.1:<port>, 142419 (<port>)";
+        assert_eq!(without_number(line, "42419", "<port>"), blanked);
+    }
 }
