@@ -13,6 +13,7 @@ mod opt;
 mod output;
 mod parsed;
 mod progress;
+mod signals;
 
 pub(crate) use colour::Colour;
 pub(crate) use failure::{Done, Failure};
@@ -20,6 +21,7 @@ pub(crate) use opt::{Opt, Takes, flag, int, list, long, maybe, maybe_int, text, 
 pub(crate) use output::{complain, say, say_either, say_json, say_raw, speaks_json, table};
 pub(crate) use parsed::Parsed;
 pub(crate) use progress::Progress;
+pub(crate) use signals::asked_to_end;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! Brokers that go away in the middle, and readers that do: a message, an exit code, and no trace of what is inside.
 
-use super::{Place, Running, command};
+use super::{Place, Running, command, text};
+use rustix::process::Signal;
 
 /// No panic, no dump of our own insides.
 fn is_for_people(errors: &str) {
@@ -41,6 +42,43 @@ fn a_producer_whose_broker_goes_away_names_what_was_not_sent() {
     let errors = String::from_utf8(ended.stderr).unwrap();
     is_for_people(&errors);
     assert!(!errors.trim().is_empty(), "the record was lost without a word");
+}
+
+#[test]
+fn a_consumer_that_is_asked_to_end_commits_and_leaves_its_group() {
+    let place = Place::start();
+    place.produce("orders", &["one", "two"]);
+    for (signal, code, group) in [(Signal::TERM, 143, "a"), (Signal::INT, 130, "b"), (Signal::HUP, 129, "c")] {
+        let line = format!("console-consumer --topic orders --from-beginning --group {group} --enable-systest-events");
+        let mut consumer = Running::new(place.command(&line));
+        assert_eq!((consumer.line(), consumer.line()), ("one".into(), "two".into()));
+        let ended = consumer.asked(signal);
+        assert_eq!(ended.status.code(), Some(code));
+        assert_eq!(String::from_utf8(ended.stdout).unwrap(), "shutdown_complete\n");
+        assert!(String::from_utf8(ended.stderr).unwrap().contains("Processed a total of 2 messages"));
+        let group =
+            text(place.command(&format!("consumer-groups --describe --offsets --group {group}")).output().unwrap());
+        let columns: Vec<&str> = group.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(columns[1..6], ["orders", "0", "2", "2", "0"], "{group}");
+        assert_eq!(columns[6], "-", "a member is left: {group}");
+    }
+}
+
+#[test]
+fn a_producer_that_is_asked_to_end_sends_what_it_has_read() {
+    let place = Place::start();
+    for (signal, code, topic) in [(Signal::TERM, 143, "a"), (Signal::INT, 130, "b")] {
+        // Nothing is sent before its time but a batch that is full.
+        let settings = "--command-property linger.ms=60000 --command-property batch.size=1000";
+        let mut producer = Running::new(place.command(&format!("console-producer --topic {topic} {settings}")));
+        let [full, held] = ["f", "h"].map(|letter| letter.repeat(700));
+        producer.say(&full);
+        producer.say(&held);
+        let mut consumer = Running::new(place.command(&format!("console-consumer --topic {topic} --from-beginning")));
+        assert_eq!(consumer.line(), full);
+        assert_eq!(producer.asked(signal).status.code(), Some(code));
+        assert_eq!(consumer.line(), held);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod ours;
 mod tls;
 
 use ottla::Node;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
@@ -93,6 +94,14 @@ impl Running {
     }
 
     /// No more input; waits for its end.
+    /// Asks it to end by a signal; what it prints then.
+    pub fn asked(mut self, signal: Signal) -> Output {
+        // Its input stays open, as a terminal's would.
+        let _input = self.input.take();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.end()
+    }
+
     pub fn end(mut self) -> Output {
         self.input = None;
         let mut stdout = Vec::new();

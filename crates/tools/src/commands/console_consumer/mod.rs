@@ -3,7 +3,8 @@
 mod formatter;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, complain, convert, flag, int, long, say,
+    text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, block_on, resolved};
 use formatter::Formatter;
@@ -105,7 +106,10 @@ fn run(parsed: &Parsed) -> Done {
     if parsed.has("enable-systest-events") {
         say("shutdown_complete");
     }
-    done
+    match done? {
+        Some(code) => std::process::exit(code),
+        None => Ok(()),
+    }
 }
 
 fn check(parsed: &Parsed) -> Done {
@@ -208,6 +212,8 @@ struct Session {
 /// How reading ended.
 enum End {
     Enough,
+    /// By a signal, of which this is the exit code.
+    Asked(i32),
     Quiet,
     /// Nobody reads what is written.
     Unheard,
@@ -218,13 +224,14 @@ enum End {
 }
 
 impl Session {
-    async fn run(mut self, mut consumer: Consumer) -> Done {
+    /// Gives the exit code if a signal has ended it.
+    async fn run(mut self, mut consumer: Consumer) -> Done<Option<i32>> {
         let end = tokio::select! {
             end = self.read(&mut consumer) => end,
-            _ = tokio::signal::ctrl_c() => End::Enough,
+            code = asked_to_end() => End::Asked(code?),
         };
         match &end {
-            End::Enough | End::Unwritable(_) => {}
+            End::Enough | End::Asked(_) | End::Unwritable(_) => {}
             End::Quiet => complain(
                 "ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)\norg.apache.kafka.common.errors.TimeoutException",
             ),
@@ -243,7 +250,11 @@ impl Session {
         if matches!(end, End::Unwritable(_)) {
             return Err(Failure::Said);
         }
-        Ok(closed?)
+        closed?;
+        Ok(match end {
+            End::Asked(code) => Some(code),
+            _ => None,
+        })
     }
 
     async fn read(&mut self, consumer: &mut Consumer) -> End {

@@ -3,7 +3,8 @@
 mod lines;
 
 use crate::cli::{
-    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, long, maybe, say, text,
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, complain, convert, flag, int, long,
+    maybe, say, text,
 };
 use crate::cluster::{DEFAULT_BOOTSTRAP, block_on, check_bootstrap, resolved};
 use crate::record_json;
@@ -203,11 +204,15 @@ async fn produce(config: ProducerConfig, reader: Reader, topic: Arc<str>, is_syn
     let (sender, mut records) = mpsc::channel::<Read>(1_000);
     std::thread::spawn(move || read_lines(reader, &topic, &sender));
     let mut failed = None;
+    let mut asked = None;
     loop {
         let next = tokio::select! {
             next = records.recv() => next,
             // What was read is still sent, as by Kafka's shutdown hook.
-            _ = tokio::signal::ctrl_c() => break,
+            code = asked_to_end() => {
+                asked = Some(code?);
+                break;
+            }
         };
         match next {
             None => break,
@@ -221,7 +226,15 @@ async fn produce(config: ProducerConfig, reader: Reader, topic: Arc<str>, is_syn
             Some(Ok(record)) => send(&producer, &record).await,
         }
     }
+    while asked.is_some()
+        && let Ok(Ok(record)) = records.try_recv()
+    {
+        send(&producer, &record).await;
+    }
     producer.close().await;
+    if let Some(code) = asked {
+        std::process::exit(code);
+    }
     failed.map_or(Ok(()), Err)
 }
 

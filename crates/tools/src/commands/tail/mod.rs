@@ -3,7 +3,7 @@
 mod filter;
 mod show;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, text};
+use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, convert, flag, int, text};
 use crate::cluster::{DEFAULT_BOOTSTRAP, admin_of, block_on};
 use filter::Filter;
 use ottla_client::config::ConsumerConfig;
@@ -93,7 +93,7 @@ fn run(parsed: &Parsed) -> Done {
     block_on(async move {
         tokio::select! {
             done = tail.run(&admin, consumer) => done,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            asked = asked_to_end() => asked.map(drop),
         }
     })
 }

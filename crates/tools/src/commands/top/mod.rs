@@ -4,7 +4,9 @@ mod connections;
 mod page;
 mod sample;
 
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, flag, int, say_json, say_raw, text};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, flag, int, say_json, say_raw, text,
+};
 use crate::cluster::{DEFAULT_BOOTSTRAP, NameFilter, admin_of, block_on};
 use ottla_client::Admin;
 use page::Page;
@@ -54,7 +56,7 @@ fn run(parsed: &Parsed) -> Done {
     let done = block_on(async {
         tokio::select! {
             done = top.run(&admin, is_screen) => done,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            asked = asked_to_end() => asked.map(drop),
         }
     });
     if is_screen {

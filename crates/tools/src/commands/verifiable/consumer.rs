@@ -1,7 +1,9 @@
 //! The consumer: it tells of its partitions, of the records that come, and of what it commits.
 
-use super::{asked_to_end, maybe_text, tell, text as json};
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, complain, convert, flag, int, say, text};
+use super::{maybe_text, tell, text as json};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, complain, convert, flag, int, say, text,
+};
 use crate::cluster::block_on;
 use ottla_client::config::{ConsumerConfig, Settings};
 use ottla_client::session::fetched::ConsumerRecord;

@@ -4,10 +4,9 @@
 pub(crate) mod consumer;
 pub(crate) mod producer;
 
-use crate::cli::{Done, Failure, say_raw};
+use crate::cli::say_raw;
 use ottla_io::clock;
 use ottla_wire::Json;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// A line: when, what, and the fields of this event.
 fn tell(name: &str, fields: Vec<(&'static str, Json)>) {
@@ -22,17 +21,4 @@ fn text(text: &str) -> Json {
 
 fn maybe_text(value: Option<&str>) -> Json {
     value.map_or(Json::Null, text)
-}
-
-/// Waits for a signal to end, and gives the exit code by which a JVM ends then: 128 and the signal's number.
-async fn asked_to_end() -> Done<i32> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::told(format!("cannot wait for signals: {error}")));
-    let mut hangup = listen(SignalKind::hangup())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = hangup.recv() => 129,
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    })
 }

@@ -1,7 +1,9 @@
 //! The producer: it sends numbers that count up, and tells the fate of each.
 
-use super::{asked_to_end, maybe_text, tell, text as json};
-use crate::cli::{Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, convert, flag, int, long, say, text};
+use super::{maybe_text, tell, text as json};
+use crate::cli::{
+    Done, Failure, Group, Opt, ParseError, Parsed, Style, Tool, asked_to_end, convert, flag, int, long, say, text,
+};
 use crate::cluster::block_on;
 use ottla_client::ClientError;
 use ottla_client::config::{ProducerConfig, Settings};
