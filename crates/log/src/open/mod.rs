@@ -227,7 +227,10 @@ impl<'a, D: Disk> Opening<'a, D> {
 
     /// Makes the epochs anew from all batches: their file cannot be read.
     fn rebuild_epochs(&mut self) -> Result<(), LogError> {
-        tracing::warn!(dir = %self.place.dir.display(), "the leader epoch checkpoint cannot be read: making it anew");
+        // Kafka makes the file with the log, and writes to it with the first record: an empty log has lost no epochs.
+        if self.segments.iter().any(|segment| segment.size() > 0) {
+            tracing::warn!(dir = %self.place.dir.display(), "the leader epoch checkpoint cannot be read: making it anew");
+        }
         self.epochs.clear();
         for segment in &self.segments {
             let mut walk = segment.walk(self.place, 0, segment.size())?;

@@ -99,6 +99,19 @@ fn small_files_that_cannot_be_read_are_found() {
 }
 
 #[test]
+fn what_kafka_leaves_of_a_log_that_nobody_wrote_to_is_sound() {
+    let disk = MemDisk::default();
+    disk.create_dir_all(dir()).unwrap();
+    for name in [&format!("{:020}.log", 0), &format!("{:020}.index", 0), "leader-epoch-checkpoint"] {
+        disk.write_atomically(&dir().join(name), b"").unwrap();
+    }
+    assert_eq!(verified(&disk).1, []);
+    // With a batch in the log there was an epoch to note.
+    disk.write_atomically(&dir().join(format!("{:020}.log", 0)), &batch(&[&[7; 30]])).unwrap();
+    assert_eq!(verified(&disk).1.len(), 1);
+}
+
+#[test]
 fn a_batch_that_is_being_written_is_none_of_a_scrubs_business() {
     let mut fixture = Fixture::new(small_segments());
     fixture.fill(5);
