@@ -40,7 +40,7 @@ func spread(ctx context.Context, o options) (figures, error) {
 // pour has o.clients producers, each with its share of the records.
 func pour(ctx context.Context, o options, run int) (figures, error) {
 	each := o.records / o.clients
-	value := o.value()
+	values := o.values()
 	var failed failure
 	done := func(_ *kgo.Record, err error) { failed.note(err) }
 	var producers []*kgo.Client
@@ -61,7 +61,7 @@ func pour(ctx context.Context, o options, run int) (figures, error) {
 	for first, client := range producers {
 		all.Go(func() {
 			for i := range each {
-				client.Produce(ctx, &kgo.Record{Partition: int32((first + i/run) % o.partitions), Value: value}, done)
+				client.Produce(ctx, &kgo.Record{Partition: int32((first + i/run) % o.partitions), Value: values[i%len(values)]}, done)
 			}
 			failed.note(client.Flush(ctx))
 		})
@@ -74,16 +74,24 @@ func pour(ctx context.Context, o options, run int) (figures, error) {
 	}, failed.err()
 }
 
-// value is what a record carries: noise, or where it is compressed something that halves.
-func (o options) value() []byte {
-	value := make([]byte, o.recordBytes)
-	rand.Read(value)
+// values are what records carry: noise; where it is compressed, noise that halves, and no value twice in a batch.
+func (o options) values() [][]byte {
+	count := 1
 	if o.codec != "none" {
-		for i := range value {
-			value[i] = "0123456789abcdef"[value[i]&15]
+		count = 4096
+	}
+	values := make([][]byte, count)
+	for i := range values {
+		values[i] = make([]byte, o.recordBytes)
+		rand.Read(values[i])
+		if o.codec == "none" {
+			continue
+		}
+		for at := range values[i] {
+			values[i][at] = "0123456789abcdef"[values[i][at]&15]
 		}
 	}
-	return value
+	return values
 }
 
 // small has clients that each wait for one record's acknowledgement before they send the next.

@@ -47,7 +47,6 @@ pub(super) enum Told {
 }
 
 impl Driver {
-    /// None where this machine has no Python.
     pub(super) fn new(work: &Work, home: &Path) -> Result<Self> {
         let python = takeover_python(work)?.join("bin/python");
         Ok(Self { python, script: work.compat.join("takeover/main.py"), ledger: home.join("ledger.json") })
